@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['UM', 'OME_TYPES', 'check_pixel_size', 'Stack', 'read_stack', 'read_plane', 'write_stack']
 
-# %% ../nbs/01_images.ipynb #7eb8cf5c
+# %% ../nbs/01_images.ipynb #01db60e9
 import hashlib, logging, math, uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from PIL import Image
 
 from .core import InputError, write_atomically
 
-# %% ../nbs/01_images.ipynb #1e887f92
+# %% ../nbs/01_images.ipynb #97b5c10d
 def check_pixel_size(
     um, # float, um
     name, # str or Path, whose pixel size it is
@@ -28,7 +28,7 @@ def check_pixel_size(
     if .01 <= um <= 10: return um
     raise InputError(f'{name}: a pixel size of {um:g} um is not plausible (0.01 to 10 um); correct it in the file, or give the right pixel_size_um')
 
-# %% ../nbs/01_images.ipynb #cc6a4ac1
+# %% ../nbs/01_images.ipynb #28700c1d
 UM = {'m': 1e6, 'cm': 1e4, 'mm': 1e3, 'um': 1, 'µm': 1, 'μm': 1, '\\u00b5m': 1, 'micron': 1, 'microns': 1, 'micrometer': 1, 'micrometre': 1, 'nm': 1e-3,
       'å': 1e-4, 'inch': 25400, 'in': 25400}
 
@@ -64,7 +64,7 @@ def _sizes(tif, path, pixel_size_um):
         raise InputError(f'{path}: its pixels are not square ({y:g} x {x:g} um); resample the image, or give pixel_size_um')
     return check_pixel_size(x, path), z
 
-# %% ../nbs/01_images.ipynb #f7a5bfe9
+# %% ../nbs/01_images.ipynb #0a3797b2
 @dataclass(frozen=True, eq=False)
 class Stack:
     "The planes of one file, as they are in it"
@@ -75,7 +75,7 @@ class Stack:
 
     def __repr__(self): return f'Stack({self.name!r}, {self.pixels.shape} {self.pixels.dtype}, {self.pixel_size_um} um, z {self.z_step_um} um)'
 
-# %% ../nbs/01_images.ipynb #5afa9f43
+# %% ../nbs/01_images.ipynb #33e66227
 def _is_tiff(path):
     if not path.exists(): raise InputError(f'{path}: there is no such file; check the path')
     if path.is_dir(): raise InputError(f'{path}: this is a folder; give the image files in it')
@@ -88,19 +88,30 @@ def _is_tiff(path):
 @contextmanager
 def _readable(path):
     "Whatever a decoder says about a broken file, as an InputError"
-    log = logging.getLogger('tifffile')
-    before, log.disabled = log.disabled, True
-    try: yield
+    log, said = logging.getLogger('tifffile'), _Said()
+    before, log.propagate = log.propagate, False
+    log.addHandler(said)
+    try: yield said.texts
     except (InputError, MemoryError): raise
     except Exception as e:
         remedy = 'install imagecodecs' if 'imagecodecs' in str(e) else 'the file is damaged or truncated: copy it again from where it was made'
         raise InputError(f'{path}: cannot be read ({type(e).__name__}: {e}); {remedy}') from e
-    finally: log.disabled = before
+    finally:
+        log.propagate = before
+        log.removeHandler(said)
 
-# %% ../nbs/01_images.ipynb #55ebea70
-def _series(tif, path):
+class _Said(logging.Handler):
+    "What tifffile logs instead of raising"
+    def __init__(self):
+        super().__init__()
+        self.texts = []
+
+    def emit(self, record): self.texts.append(record.getMessage())
+
+# %% ../nbs/01_images.ipynb #791f42d3
+def _series(tif, path, said):
     "The file's one image, complete"
-    if not tif.series: raise InputError(f'{path}: holds no image; export it again as TIFF')
+    if not len(tif.pages) or not tif.series: raise InputError(f'{path}: holds no image; export it again as TIFF')
     series, *others = tif.series
     if any(math.prod(o.shape) >= math.prod(series.shape) for o in others):
         raise InputError(f'{path}: holds {len(tif.series)} images ({", ".join(str(o.shape) for o in tif.series[:4])}); save each as a file of its own')
@@ -108,6 +119,7 @@ def _series(tif, path):
     end = max((o + n for page in series.pages for o, n in zip(page.dataoffsets, page.databytecounts)), default=0)
     if series.dataoffset is not None: end = max(end, series.dataoffset + series.nbytes)
     if end > tif.filehandle.size: raise InputError(f'{path}: the file is truncated ({tif.filehandle.size} of at least {end} bytes); copy it again from where it was made')
+    if any('invalid page offset' in o or 'corrupted' in o for o in said): raise InputError(f'{path}: the file is damaged or truncated; copy it again from where it was made')
     return series
 
 def _channel_names(tif, n):
@@ -125,7 +137,7 @@ def _choose(channel, names, path):
         raise InputError(f'{path}: there is no channel {channel!r}; it has {", ".join(names)}')
     return int(channel)
 
-# %% ../nbs/01_images.ipynb #6998e0d7
+# %% ../nbs/01_images.ipynb #fe82ed1f
 def _plane_numbers(axes, shape, channel, z, tif, path):
     "Of the axes before Y, X: an index for each plane wanted, (planes, axes)"
     deep = [a for a, n in zip(axes, shape) if a not in 'C' and n > 1]
@@ -139,7 +151,7 @@ def _plane_numbers(axes, shape, channel, z, tif, path):
     planes = range(depth) if z is None else [z]
     return [tuple(p if a in deep else chosen if a == 'C' else 0 for a in axes) for p in planes]
 
-def _grey(plane, axes, photometric, channel, path):
+def _grey(plane, axes, channel, path):
     "The grey plane of a page with samples, (Y, X)"
     samples = np.moveaxis(plane, axes.index('S'), 0)
     colours = samples[:3] if len(samples) > 2 else samples[:1]
@@ -148,7 +160,7 @@ def _grey(plane, axes, photometric, channel, path):
     raise InputError(f'{path}: this is an RGB photograph, not an image of one fluorescence channel; save the channel of the nuclei as grey '
                      'values, or choose its colour with channel= (0 red, 1 green, 2 blue)')
 
-# %% ../nbs/01_images.ipynb #09244a38
+# %% ../nbs/01_images.ipynb #0856682d
 def _decode(tif, page, path):
     try: return page.asarray()
     except ValueError as e:
@@ -158,20 +170,20 @@ def _decode(tif, page, path):
             return np.asarray(image).astype(page.dtype, copy=False)
 
 def _read_tiff(path, channel, pixel_size_um, z):
-    with _readable(path), tifffile.TiffFile(path) as tif:
-        series = _series(tif, path)
-        axes, shape, page = series.axes, series.shape, series.keyframe
+    with _readable(path) as said, tifffile.TiffFile(path) as tif:
+        series = _series(tif, path, said)
+        axes, shape = series.axes, series.shape
+        if series.kind == 'shaped' and axes.startswith('S'): axes = 'I' + axes[1:] # tifffile took three planes for the colours of a photograph
         lead = [i for i, a in enumerate(axes) if a not in 'YXS']
         lead_axes, lead_shape = ''.join(axes[i] for i in lead), tuple(shape[i] for i in lead)
         colour = 'S' in axes
         wanted = _plane_numbers(lead_axes, lead_shape, None if colour else channel, z, tif, path)
         if len(series.pages) == math.prod(lead_shape):
             planes = [_decode(tif, series.pages[int(np.ravel_multi_index(o, lead_shape)) if o else 0], path) for o in wanted]
-            planes = [np.squeeze(o) if o.ndim > 2 and not colour else o for o in planes]
         else:
             pixels = np.moveaxis(series.asarray(), lead, range(len(lead)))
             planes = [pixels[o] for o in wanted]
-        if colour: planes = [_grey(o, ''.join(a for a in axes if a in 'YXS'), page.photometric, channel, path) for o in planes]
+        if colour: planes = [_grey(o, ''.join(a for a in axes if a in 'YXS'), channel, path) for o in planes]
         return np.stack(planes), *_sizes(tif, path, pixel_size_um)
 
 def _read_other(path, channel, pixel_size_um, z):
@@ -183,7 +195,7 @@ def _read_other(path, channel, pixel_size_um, z):
         raise InputError(f'{path}: not an image that can be read here; export it as TIFF, OME-TIFF or PNG, e.g. with ImageJ') from None
     except OSError as e: raise InputError(f'{path}: cannot be read ({e}); the file is damaged or truncated: copy it again from where it was made') from None
     if z: raise InputError(f'{path}: there is no plane {z}; it has 1, counted from 0')
-    if pixels.ndim == 3: pixels = _grey(pixels, 'YXS', None, channel, path)
+    if pixels.ndim == 3: pixels = _grey(pixels, 'YXS', channel, path)
     else: _choose(channel, ['0'], path)
     return pixels[None], None if pixel_size_um is None else check_pixel_size(pixel_size_um, path), None
 
@@ -197,7 +209,7 @@ def _read(path, channel, pixel_size_um, z):
         raise InputError(f'{path}: {n} pixel(s) are NaN or infinite; replace them, or export the raw image')
     return pixels, *sizes
 
-# %% ../nbs/01_images.ipynb #cf09da69
+# %% ../nbs/01_images.ipynb #2cebcfd1
 def read_stack(
     path, # str or Path of a TIFF, OME-TIFF, ImageJ TIFF or PNG
     channel=None, # int from 0; needed where the file has several
@@ -215,7 +227,7 @@ def read_plane(
     "One plane, without reading the others"
     return _read(path, channel, None, z)[0][0]
 
-# %% ../nbs/01_images.ipynb #e4866b1b
+# %% ../nbs/01_images.ipynb #09511b18
 def write_stack(
     path, # str or Path, by custom NAME.ome.tif
     pixels, # (Y, X), (Z, Y, X), or any shape that `axes` names; integers up to 32 bit, float32 or float64

@@ -1,0 +1,209 @@
+"Files that cannot be used: each an InputError that names the file"
+import struct, zlib
+
+import numpy as np, pandas as pd, pytest, tifffile
+from PIL import Image
+
+from apoptosis_nb.core import InputError, write_table
+from apoptosis_nb.images import check_pixel_size, read_plane, read_stack, write_stack
+from apoptosis_nb.spheroids import annotations, load_index, read_labels, read_slice
+
+noise = np.random.default_rng(0).integers(0, 4000, (3, 128, 160), np.uint16)
+
+def cut(path, share):
+    data = path.read_bytes()
+    path.write_bytes(data[:int(len(data) * share)])
+
+def missing(path): pass
+def folder(path): path.mkdir()
+def empty(path): path.touch()
+def text(path): path.write_text('slice,x_px,y_px\n1,2,3\n' * 50)
+def random_bytes(path): path.write_bytes(np.random.default_rng(1).bytes(5000))
+def magic_alone(path): path.write_bytes(b'II*\0')
+def nan(path): tifffile.imwrite(path, np.where(noise[0] < 9, np.nan, noise[0]).astype('f4'))
+def infinite(path): tifffile.imwrite(path, np.where(noise[0] < 9, np.inf, noise[0]).astype('f8'))
+def complex_numbers(path): tifffile.imwrite(path, noise[0].astype('c8'))
+def rgb(path): tifffile.imwrite(path, np.moveaxis(noise, 0, -1).astype('u1'), photometric='rgb')
+def rgb_png(path): Image.fromarray(np.moveaxis(noise, 0, -1).astype('u1')).save(path, format='png')
+def jpeg(path): Image.fromarray(np.moveaxis(noise, 0, -1).astype('u1')).save(path, format='jpeg')
+def channels(path): write_stack(path, noise, .65, axes='CYX')
+def channels_and_planes(path): write_stack(path, np.stack([noise, noise]), .65, axes='ZCYX')
+def channels_imagej(path): tifffile.imwrite(path, noise, imagej=True, metadata=dict(axes='CYX'))
+def times(path): write_stack(path, noise, .65, axes='TYX')
+def two_images(path):
+    with tifffile.TiffWriter(path, ome=True) as tif: tif.write(noise[0], metadata=dict(axes='YX')); tif.write(noise[1], metadata=dict(axes='YX'))
+def tiny_pixels(path): tifffile.imwrite(path, noise, ome=True, metadata=dict(axes='ZYX', PhysicalSizeX=.001, PhysicalSizeY=.001))
+def huge_pixels(path): tifffile.imwrite(path, noise, ome=True, metadata=dict(axes='ZYX', PhysicalSizeX=50, PhysicalSizeY=50))
+def huge_pixels_imagej(path): tifffile.imwrite(path, noise, imagej=True, resolution=(1 / 50, 1 / 50), metadata=dict(axes='ZYX', unit='um'))
+def millimetres(path): tifffile.imwrite(path, noise, ome=True, metadata=dict(axes='ZYX', PhysicalSizeX=.65, PhysicalSizeXUnit='mm', PhysicalSizeY=.65, PhysicalSizeYUnit='mm'))
+def not_square(path): tifffile.imwrite(path, noise, ome=True, metadata=dict(axes='ZYX', PhysicalSizeX=.65, PhysicalSizeY=.3))
+def two_frames(path): Image.fromarray(noise[0].astype('u1')).save(path, format='gif', save_all=True, append_images=[Image.fromarray(noise[1].astype('u1'))])
+def lacks_a_plane(path):
+    write_stack(path, noise, .65)
+    with tifffile.TiffFile(path) as tif: xml = tif.ome_metadata
+    tifffile.imwrite(path, noise[:2], photometric='minisblack', metadata=None, description=xml.encode())
+def no_rows(path):
+    "a PNG header of 0 x 0 px"
+    chunk = lambda kind, data: struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+    path.write_bytes(b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', struct.pack('>IIBBBBB', 0, 0, 8, 0, 0, 0, 0)) + chunk(b'IDAT', zlib.compress(b'')) + chunk(b'IEND', b''))
+
+@pytest.mark.parametrize('make', [
+    missing, folder, empty, text, random_bytes, magic_alone, nan, infinite, complex_numbers, rgb, rgb_png, jpeg, channels, channels_and_planes, channels_imagej,
+    times, two_images, tiny_pixels, huge_pixels, huge_pixels_imagej, millimetres, not_square, two_frames, lacks_a_plane, no_rows], ids=lambda o: o.__name__)
+def test_refused(tmp_path, make):
+    path = tmp_path / 'cells of 4 May.tif'
+    make(path)
+    with pytest.raises(InputError, match=path.name): read_stack(path)
+
+def raw(path): tifffile.imwrite(path, noise, photometric='minisblack')
+def compressed(path): write_stack(path, noise, .65)
+def imagej(path): tifffile.imwrite(path, noise, imagej=True, metadata=dict(axes='ZYX'))
+def tiles(path): tifffile.imwrite(path, noise, tile=(64, 64), compression='zlib', photometric='minisblack', metadata=None)
+def png(path): Image.fromarray(noise[0]).save(path, format='png')
+def lzw(path): Image.fromarray(noise[0]).save(path, format='tiff', compression='tiff_lzw')
+
+@pytest.mark.parametrize('share', [.02, .3, .6, .95])
+@pytest.mark.parametrize('make', [raw, compressed, imagej, tiles, png, lzw], ids=lambda o: o.__name__)
+def test_truncated(tmp_path, make, share):
+    path = tmp_path / 'half.tif'
+    make(path)
+    whole = read_stack(path).pixels
+    cut(path, share)
+    with pytest.raises(InputError, match=path.name): read_stack(path)
+    with pytest.raises(InputError, match=path.name): read_plane(path, len(whole) - 1)
+
+def test_damaged(tmp_path):
+    path = tmp_path / 'damaged.ome.tif'
+    write_stack(path, noise, .65)
+    data = bytearray(path.read_bytes())
+    data[20000:40000] = bytes(20000)
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=path.name): read_stack(path)
+
+@pytest.mark.parametrize('um', [.001, 50, 0, -1, np.nan, 'small'])
+def test_pixel_size(tmp_path, um):
+    path = tmp_path / 'cells.ome.tif'
+    with pytest.raises(InputError, match=path.name): check_pixel_size(um, path)
+    if not isinstance(um, str):
+        with pytest.raises(InputError, match=path.name): write_stack(path, noise, um)
+    assert not path.exists()
+    write_stack(path, noise, .65)
+    with pytest.raises(InputError, match=path.name): read_stack(path, pixel_size_um=um)
+
+def test_override_mends_a_wrong_size(tmp_path):
+    for make in (tiny_pixels, huge_pixels, not_square):
+        make(tmp_path / 'cells.tif')
+        assert read_stack(tmp_path / 'cells.tif', pixel_size_um=.5).pixel_size_um == .5
+
+def test_no_such_channel_or_plane(tmp_path):
+    path = tmp_path / 'cells.ome.tif'
+    write_stack(path, np.stack([noise, noise + 1]), .65, axes='CZYX')
+    for channel in (2, -1, 'DAPI', True):
+        with pytest.raises(InputError, match=path.name): read_stack(path, channel=channel)
+    for z in (3, -1):
+        with pytest.raises(InputError, match=path.name): read_plane(path, z, channel=0)
+    for axes in ('CZYX', 'ZCYX'):
+        write_stack(path, np.stack([noise, noise + 1], axis=axes.index('C')), .65, axes=axes)
+        assert (read_stack(path, channel=1).pixels == noise + 1).all()
+        assert (read_plane(path, 2, channel=1) == noise[2] + 1).all()
+
+@pytest.mark.parametrize('dtype', ['u1', 'u2', 'u4', 'i2', 'f4', 'f8'])
+@pytest.mark.parametrize('kind', ['ome', 'plain', 'big'])
+def test_what_is_read(tmp_path, dtype, kind):
+    path = tmp_path / 'cells.tif'
+    for pixels in (noise.astype(dtype), noise[0].astype(dtype), noise[:1].astype(dtype)):
+        if kind == 'ome': write_stack(path, pixels, .65, 10)
+        else: tifffile.imwrite(path, pixels, bigtiff=kind == 'big', photometric='minisblack')
+        stack = read_stack(path)
+        assert stack.pixels.dtype == np.dtype(dtype) and (stack.pixels == pixels.reshape(-1, 128, 160)).all()
+        assert stack.pixel_size_um == (.65 if kind == 'ome' else None)
+        assert (read_plane(path, len(stack.pixels) - 1) == stack.pixels[-1]).all()
+
+def test_three_planes_are_no_photograph(tmp_path):
+    "tifffile stores three planes as the colours of one page unless told otherwise"
+    with pytest.warns(DeprecationWarning): tifffile.imwrite(tmp_path / 'cells.tif', noise)
+    assert (read_stack(tmp_path / 'cells.tif').pixels == noise).all()
+    assert (read_plane(tmp_path / 'cells.tif', 1) == noise[1]).all()
+
+def test_png_and_lzw(tmp_path):
+    for make in (png, lzw):
+        make(tmp_path / 'cells')
+        assert (read_stack(tmp_path / 'cells').pixels == noise[:1]).all()
+        assert (read_plane(tmp_path / 'cells', 0) == noise[0]).all()
+
+def test_colour_chosen_or_grey(tmp_path):
+    for make in (rgb, rgb_png):
+        make(tmp_path / 'photo')
+        assert (read_stack(tmp_path / 'photo', channel=1).pixels == noise[1].astype('u1')).all()
+    Image.fromarray(np.dstack([noise[0].astype('u1')] * 3)).save(tmp_path / 'grey.png')
+    assert (read_stack(tmp_path / 'grey.png').pixels == noise[0].astype('u1')).all()
+
+def test_printers_resolution_is_no_pixel_size(tmp_path):
+    tifffile.imwrite(tmp_path / 'a.tif', noise[0], resolution=(300, 300), resolutionunit='INCH')
+    tifffile.imwrite(tmp_path / 'b.tif', noise[0], resolution=(1e4 / .65, 1e4 / .65), resolutionunit='CENTIMETER')
+    assert read_stack(tmp_path / 'a.tif').pixel_size_um is None
+    assert read_stack(tmp_path / 'b.tif').pixel_size_um == pytest.approx(.65)
+
+def test_same_pixels_same_bytes(tmp_path):
+    for name in ('a', 'b'): write_stack(tmp_path / name / 'cells.ome.tif', noise, .65)
+    assert (tmp_path / 'a/cells.ome.tif').read_bytes() == (tmp_path / 'b/cells.ome.tif').read_bytes()
+
+def test_refused_to_write(tmp_path):
+    path = tmp_path / 'cells.ome.tif'
+    for pixels in (noise.astype('i8'), noise[None], noise[:, :0]):
+        with pytest.raises(InputError, match=path.name): write_stack(path, pixels, .65)
+    assert not list(tmp_path.iterdir())
+
+@pytest.fixture
+def dataset(tmp_path):
+    "One spheroid of three slices, with one nucleus and one event each"
+    stem = 's01_4Gy_sph1'
+    write_stack(tmp_path / f'{stem}.ome.tif', noise, .65, 10)
+    write_stack(tmp_path / f'{stem}_classes.ome.tif', np.zeros(noise.shape, np.uint8), .65, 10)
+    rows = [dict(slice=f's01-4Gy-sph1-z{z}', spheroid_id=stem, sample=1, dose_gy=4, spheroid=1, z=z, image=f'{stem}.ome.tif', height_px=128, width_px=160, pixel_size_um=.65,
+                 core_y_px=0, core_x_px=0, core_radius_px=20, n_intact_truth=1, n_apoptotic_truth=1, n_intact_acas=1, n_apoptotic_acas=1) for z in (1, 2, 3)]
+    write_table(pd.DataFrame(rows), tmp_path / 'index.csv')
+    for name in ('nuclei', 'events'): write_table(pd.DataFrame(dict(slice=[1, 2, 3], x_px=[9, 99, 159], y_px=[9, 99, 127], distance_um=50)), tmp_path / f'{stem}_acas_{name}.csv')
+    return tmp_path
+
+def test_dataset(dataset):
+    index = load_index(dataset)
+    for row in (*index.itertuples(), *(o for _, o in index.iterrows())):
+        assert (read_slice(row) == noise[row.z - 1]).all() and not read_labels(row, 'classes').any()
+        assert annotations(row)['label'].tolist() == [1, 2]
+
+def test_index_names_a_missing_file(dataset):
+    (dataset / 's01_4Gy_sph1.ome.tif').unlink()
+    with pytest.raises(InputError, match='s01_4Gy_sph1.ome.tif') as e: load_index(dataset)
+    assert 'index.csv' in str(e.value)
+
+@pytest.mark.parametrize('change', [dict(z=None), dict(pixel_size_um=50), dict(height_px='tall'), dict(slice='s01-4Gy-sph1-z1')])
+def test_index_with_a_wrong_value(dataset, change):
+    index = pd.read_csv(dataset / 'index.csv')
+    write_table(index.assign(**change), dataset / 'index.csv')
+    with pytest.raises(InputError, match='index.csv'): load_index(dataset)
+
+def test_index_missing_or_empty(dataset):
+    write_table(pd.read_csv(dataset / 'index.csv').iloc[:0], dataset / 'index.csv')
+    with pytest.raises(InputError, match='index.csv'): load_index(dataset)
+    (dataset / 'index.csv').unlink()
+    with pytest.raises(InputError, match='index.csv'): load_index(dataset)
+    with pytest.raises(InputError, match='nowhere'): load_index(dataset / 'nowhere')
+
+@pytest.mark.parametrize('point', [(128, 5), (-1, 5), (5, 160), (5, -3), (np.nan, 5)])
+@pytest.mark.parametrize('name', ['nuclei', 'events'])
+def test_annotation_outside_the_image(dataset, name, point):
+    path = dataset / f's01_4Gy_sph1_acas_{name}.csv'
+    write_table(pd.DataFrame(dict(slice=[1], x_px=point[1], y_px=point[0], distance_um=50)), path)
+    first, second, _ = load_index(dataset).itertuples()
+    with pytest.raises(InputError, match=path.name): annotations(first)
+    annotations(second)
+
+def test_image_of_another_size_than_the_index_says(dataset):
+    write_stack(dataset / 's01_4Gy_sph1.ome.tif', noise[:, :100], .65)
+    with pytest.raises(InputError, match='s01_4Gy_sph1.ome.tif'): read_slice(next(load_index(dataset).itertuples()))
+
+def test_missing_tables_and_labels(dataset):
+    row = next(load_index(dataset).itertuples())
+    with pytest.raises(InputError, match='s01_4Gy_sph1_truth_nuclei.csv'): annotations(row, who='truth')
+    with pytest.raises(InputError, match='s01_4Gy_sph1_instances.ome.tif'): read_labels(row, 'instances')
