@@ -1,0 +1,42 @@
+# make study [RUN=quick|standard|paper] [CORES=n]   every figure and table into results/RUN
+# make test                                         every check; what CI runs
+# Each sets up .venv by itself first; PYTHON=... chooses the Python (3.11 to 3.13) that makes it.
+
+RUN ?= quick
+SUITED = import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do $$p -c '$(SUITED)' 2>/dev/null && echo $$p && break; done)
+# each core may run a notebook of its own; many kernels that start at once race for ports
+CORES ?= $(shell n=$$(nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2); [ $$n -gt 4 ] && echo 4 || echo $$n)
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export TF_CPP_MIN_LOG_LEVEL = 3
+export PYDEVD_DISABLE_FILE_VALIDATION = 1
+
+.PHONY: study test setup
+
+# A run that was killed leaves its lock behind; it is taken away unless a snakemake of this folder still runs.
+study: setup
+	@if [ -n "$$(ls -A .snakemake/locks 2>/dev/null)" ] && .venv/bin/python -c "$$IDLE"; then \
+		.venv/bin/snakemake --configfile config/$(RUN).yaml --cores 1 --quiet all --unlock; fi
+	.venv/bin/snakemake --configfile config/$(RUN).yaml --cores $(CORES) --rerun-incomplete --retries 2
+	@cat results/$(RUN)/summary.md
+
+define IDLE
+import os, psutil, sys
+def runs(p): return p['cwd'] == os.getcwd() and any(o.endswith('bin/snakemake') for o in p['cmdline'] or [])
+sys.exit(any(runs(o.info) for o in psutil.process_iter(['cwd', 'cmdline'])))
+endef
+export IDLE
+
+test: setup
+	.venv/bin/nbdev_test --n_workers 2
+	.venv/bin/python -m pytest
+
+setup: .venv/installed
+
+.venv/installed: settings.ini setup.py constraints.txt pyproject.toml
+	@[ -n "$(PYTHON)" ] || { echo 'No Python 3.11, 3.12 or 3.13 found: install one, or name it with make PYTHON=...'; exit 1; }
+	@echo 'Setting up .venv (a few minutes, once)'
+	@[ -x .venv/bin/pip ] || $(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --no-compile --disable-pip-version-check --retries 10 --prefer-binary -c constraints.txt -e '.[study,dev]'
+	@touch $@
