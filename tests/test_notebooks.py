@@ -1,0 +1,95 @@
+"The notebooks are clean, the modules are theirs, and the study's configuration fits its notebooks"
+import ast, json, shutil, subprocess, sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LIBRARY, STUDY = sorted(ROOT.glob('nbs/*.ipynb')), sorted(ROOT.glob('nbs/study/*.ipynb'))
+CONFIGS = sorted(ROOT.glob('config/*.yaml'))
+KB = 300
+name = lambda path: path.stem
+
+def load(path): return json.loads(path.read_text(encoding='utf-8'))
+def source(cell): return ''.join(cell['source'])
+def code_cells(path): return [o for o in load(path)['cells'] if o['cell_type'] == 'code']
+def tagged(path): return [o for o in code_cells(path) if 'parameters' in o['metadata'].get('tags', [])]
+
+def assigned(code):
+    "The names that top-level assignments give a value"
+    body = ast.parse(code).body
+    targets = [t for o in body if isinstance(o, ast.Assign) for t in o.targets] + [o.target for o in body if isinstance(o, ast.AnnAssign)]
+    return {n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)}
+
+@pytest.fixture(scope='module')
+def made(tmp_path_factory):
+    "A copy of the notebooks, cleaned, with the modules that nbdev makes from them"
+    folder = tmp_path_factory.mktemp('made')
+    shutil.copy(ROOT / 'settings.ini', folder)
+    shutil.copytree(ROOT / 'nbs', folder / 'nbs')
+    (folder / 'apoptosis_nb').mkdir()
+    code = '''
+from pathlib import Path
+from nbdev.clean import nbdev_clean
+from nbdev.export import nb_export
+for path in sorted(Path('nbs').glob('*.ipynb')): nb_export(path, 'apoptosis_nb')
+nbdev_clean('nbs', clear_all=False)'''
+    subprocess.run([sys.executable, '-c', code], cwd=folder, check=True)
+    return folder
+
+def test_modules_are_those_of_the_notebooks(made, package):
+    "if not: nbdev_export"
+    modules = lambda folder: {o.name: o.read_text(encoding='utf-8') for o in folder.glob('*.py') if o.name not in ('__init__.py', '_modidx.py')}
+    here, there = modules(package), modules(made / 'apoptosis_nb')
+    assert not set(here) ^ set(there)
+    assert not [o for o in here if here[o] != there[o]]
+
+def test_notebooks_are_clean(made):
+    "if not: nbdev_clean"
+    paths = [o.relative_to(ROOT) for o in ROOT.glob('nbs/**/*.ipynb') if '.ipynb_checkpoints' not in o.parts]
+    assert not [str(o) for o in paths if load(ROOT / o) != load(made / o)]
+
+@pytest.mark.parametrize('path', LIBRARY + STUDY, ids=name)
+def test_notebook(path):
+    notebook = load(path)
+    assert set(notebook['metadata']) <= {'kernelspec'} and notebook['metadata']['kernelspec']['name'] == 'python3'
+    assert path.stat().st_size < KB * 1024, f'{path.stat().st_size / 1024:.0f} KB: show smaller or fewer pictures'
+    assert source(notebook['cells'][0]).startswith('# '), 'begins with its title'
+    outputs = [o for cell in code_cells(path) for o in cell['outputs']]
+    assert not [o for o in outputs if o['output_type'] == 'error' or o.get('name') == 'stderr'], 'a traceback, warning or progress bar is stored'
+
+def test_numbers_follow_the_data_flow():
+    "a notebook imports only from lower numbers"
+    exports = {}
+    for path in LIBRARY:
+        found = [source(o).split()[2] for o in code_cells(path) if source(o).startswith('#| default_exp')]
+        exports |= {o: path.stem for o in found}
+    for path in LIBRARY:
+        if not path.stem[:2].isdigit(): continue
+        for cell in code_cells(path):
+            if not source(cell).startswith('#| export'): continue
+            for node in ast.walk(ast.parse(source(cell))):
+                if isinstance(node, ast.ImportFrom) and (node.module or '').startswith('apoptosis_nb.'):
+                    assert exports[node.module.split('.')[1]] < path.stem, f'{path.name} imports {node.module}'
+
+@pytest.mark.parametrize('path', STUDY, ids=name)
+def test_study_notebook(path):
+    cells = code_cells(path)
+    assert len(tagged(path)) == 1, 'papermill ignores what it is given unless exactly one cell is tagged parameters'
+    assert assigned(source(tagged(path)[0]))
+    assert not any(o['outputs'] or o['execution_count'] for o in cells), 'stored without outputs'
+    assert not any(source(o).startswith('#| export') for o in cells)
+
+def test_study_is_not_run_by_nbdev_test():
+    assert (ROOT / 'nbs/study/.notest').exists()
+    assert not (ROOT / 'nbs/guides').exists() or (ROOT / 'nbs/guides/.notest').exists()
+
+@pytest.mark.parametrize('path', CONFIGS, ids=name)
+def test_configured_parameters_exist(path):
+    "papermill only warns about a misspelt parameter, and runs with the default"
+    yaml = pytest.importorskip('yaml')
+    for notebook, parameters in (yaml.safe_load(path.read_text(encoding='utf-8')).get('notebooks') or {}).items():
+        study = ROOT / f'nbs/study/{notebook}.ipynb'
+        assert study.exists(), f'{path.name} configures {notebook}, which is not in nbs/study'
+        unknown = set(parameters or {}) - assigned(source(tagged(study)[0]))
+        assert not unknown, f'{path.name}: {notebook} has no parameter {", ".join(sorted(unknown))}'

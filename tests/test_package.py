@@ -1,0 +1,32 @@
+"What an installed package needs, and what it must not"
+import subprocess, sys
+
+import pytest
+
+HEAVY = {'nbdev', 'execnb', 'fastcore', 'ghapi', 'IPython', 'tensorflow', 'keras', 'snakemake', 'papermill'}
+
+@pytest.mark.parametrize('module', ['', '.core', '.images', '.spheroids'])
+def test_import_is_light(module, tmp_path):
+    code = f'import sys, apoptosis_nb{module}; print(*{{o.split(".")[0] for o in sys.modules}})'
+    loaded = subprocess.run([sys.executable, '-c', code], cwd=tmp_path, check=True, capture_output=True, text=True).stdout.split()
+    assert 'apoptosis_nb' in loaded and not HEAVY & set(loaded)
+
+def test_no_module_imports_development_tools(package):
+    for path in package.glob('*.py'):
+        if path.name == '_modidx.py': continue
+        for line in path.read_text(encoding='utf-8').splitlines():
+            words = line.replace(',', ' ').replace('.', ' ').split()
+            if words[:1] in (['import'], ['from']): assert not {'nbdev', 'execnb', 'fastcore', 'ghapi'} & set(words), f'{path.name}: {line}'
+
+def test_version(package, settings):
+    import apoptosis_nb
+    assert apoptosis_nb.__version__ == settings['version']
+
+def test_every_requirement_is_pinned(root, settings):
+    "constraints.txt holds every package that settings.ini asks for"
+    import re
+    name = lambda o: re.sub(r'[-_.]+', '-', re.match(r'[\w.-]+', o)[0]).lower()
+    lines = [o for o in (root / 'constraints.txt').read_text().splitlines() if not o.startswith('#')]
+    assert all(re.fullmatch(r'[\w.-]+==[\w.+!]+', o) for o in lines)
+    asked = {name(o) for key in ('requirements', 'study_requirements', 'dev_requirements') for o in settings[key].split()}
+    assert not asked - {name(o) for o in lines}
