@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['ACTIVATIONS', 'KINDS', 'SHORT', 'COLOURS', 'CELLS', 'sigmoid', 'activation_figure', 'threshold_figure',
-           'sliding_window_figure', 'Stage', 'read_stages', 'draw_architecture', 'draw_confusion_scheme',
-           'draw_confusion', 'transposed_convolution', 'transposed_convolution_figure', 'intersection_and_union',
-           'iou_figure']
+           'sliding_window_figure', 'sliding_window_scene', 'Stage', 'read_stages', 'draw_architecture',
+           'draw_confusion_scheme', 'draw_confusion', 'transposed_convolution', 'transposed_convolution_figure',
+           'intersection_and_union', 'iou_figure']
 
-# %% ../nbs/14_diagrams.ipynb #be34ec9b
+# %% ../nbs/14_diagrams.ipynb #9a58bbee
 from dataclasses import dataclass
 from itertools import groupby
 import matplotlib.pyplot as plt
@@ -16,7 +16,7 @@ import numpy as np
 from matplotlib.patches import FancyArrowPatch, Patch, Polygon, Rectangle
 from .plots import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, bare, figure
 
-# %% ../nbs/14_diagrams.ipynb #757229d7
+# %% ../nbs/14_diagrams.ipynb #243158fb
 def sigmoid(v): # any array
     "Eq. 4: squeezes any number into (0, 1)"
     return 1/(1+np.exp(-np.asarray(v, float)))
@@ -29,7 +29,7 @@ ACTIVATIONS = { # name: (function, derivative, colour, line style)
     'ReLU (Eq. 7)': (lambda v: np.maximum(0, v), lambda v: (v > 0).astype(float), GREEN, (0, (5, 2))),
 }
 
-# %% ../nbs/14_diagrams.ipynb #ebfa54ff
+# %% ../nbs/14_diagrams.ipynb #4a81a2af
 def activation_figure():
     "Fig. 11: a. the activation functions, b. their derivatives"
     fig, axes = figure(1, 2, (10, 4.2), sharex=True)
@@ -48,7 +48,7 @@ def activation_figure():
     fig.legend(*axes[0].get_legend_handles_labels(), loc='outside lower center', ncols=5, frameon=False)
     return fig
 
-# %% ../nbs/14_diagrams.ipynb #8f8874d5
+# %% ../nbs/14_diagrams.ipynb #bb7f4a89
 def threshold_figure(
     threshold=.5, # probability, 0 to 1, from which a window is called apoptotic
 ):
@@ -67,7 +67,7 @@ def threshold_figure(
            title='Decision: p = 1 / (1 + exp(−v)) (Eq. 4), against a threshold')
     return fig
 
-# %% ../nbs/14_diagrams.ipynb #6ab62436
+# %% ../nbs/14_diagrams.ipynb #6c0db104
 def _show_boxes(
     ax, # matplotlib Axes that shows the image
     boxes, # (N, 4) y0, x0, y1, x1 in px
@@ -94,7 +94,7 @@ def _show_scan(
         start, end = centres[0], centres[0]+(dy, dx)
         ax.add_patch(FancyArrowPatch(start[::-1], end[::-1], arrowstyle='-|>', mutation_scale=16, color=ORANGE, lw=2.5, shrinkA=0))
 
-# %% ../nbs/14_diagrams.ipynb #a74bb5a0
+# %% ../nbs/14_diagrams.ipynb #f8561567
 def sliding_window_figure(
     image, # (Y, X), any number dtype
     boxes, # (N, 4) y0, x0, y1, x1 in px: every window that was scanned, row by row
@@ -105,7 +105,7 @@ def sliding_window_figure(
     events=None, # (E, 2) y, x in px: centroids of the groups of overlapping positive windows
 ):
     "Fig. 15: a. scanning, b. positive windows, c. one detection an event"
-    fig, axes = figure(1, 3, (12, 4.6))
+    fig, axes = figure(1, 3, (12, 4*np.shape(image)[0]/np.shape(image)[1]+1.5))
     boxes, scores = np.asarray(boxes), np.asarray(scores)
     order = np.argsort(scores)  # the surest windows on top
     positive = order[scores[order] >= threshold]
@@ -120,11 +120,33 @@ def sliding_window_figure(
     window = boxes[0, 2]-boxes[0, 0]
     axes[0].set_title(f'a. Scan: {len(boxes)} windows of {window} px,\none every {stride} px (dots: their centres)')
     axes[1].set_title(f'b. Positive: {len(positive)} windows\nwith p ≥ {threshold:g}')
-    axes[2].set_title(f'c. One detection an event: {len(kept)} kept by non-maximum\nsuppression' + ('' if events is None else ' (box); centroid of each group (+)'))
-    fig.colorbar(plt.cm.ScalarMappable(scale, paint), ax=axes[1], orientation='horizontal', shrink=.7, pad=.02, label='probability p')
+    axes[2].set_title(f'c. One detection an event: {len(kept)} kept by\nnon-maximum suppression' + ('' if events is None else '; +: group centroids'))
+    fig.colorbar(plt.cm.ScalarMappable(scale, paint), ax=axes, orientation='horizontal', shrink=.25, pad=.03, aspect=25, label='probability p')
     return fig
 
-# %% ../nbs/14_diagrams.ipynb #72e227a3
+# %% ../nbs/14_diagrams.ipynb #03ab0391
+def sliding_window_scene(
+    window_px=64, # side of the window in px; the scene is 4 windows high and 6 wide
+    threshold=.5, # a window with this score or a higher one is positive
+    seed=0, # int
+): # image (Y, X), boxes (N, 4), scores (N,), kept (2, 4), events (2, 2): what `sliding_window_figure` takes at a stride of a quarter window
+    "A drawn image with two events, scanned by a judge who knows the answer"
+    random, size, stride = np.random.default_rng(seed), np.array((4, 6))*window_px, window_px//4
+    yx = np.indices(size)
+    def spot(centre, sigma): return np.exp(-((yx-np.reshape(centre, (2, 1, 1)))**2).sum(0)/(2*sigma**2))
+    places = np.array([(y, x) for y in (.55, 1.5, 2.5, 3.45) for x in (.55, 1.5, 2.5, 3.5, 4.5, 5.45)])*window_px+random.uniform(-.13, .13, (24, 2))*window_px
+    centres = places[[7, 16]]
+    nuclei = sum(np.tanh(3*spot(o, window_px*random.uniform(.11, .14))) for o in np.delete(places, [7, 16], 0))
+    lights = [sum(spot(o+random.normal(0, .1, 2)*window_px, window_px*random.uniform(.025, .05)) for _ in range(6)) for o in centres]
+    corners = np.array([(y, x) for y in range(0, size[0]-window_px+1, stride) for x in range(0, size[1]-window_px+1, stride)])
+    boxes, middle = np.hstack([corners, corners+window_px]), np.outer(*[np.hanning(window_px)**.5]*2)
+    shares = np.array([[(o[y0:y1, x0:x1]*middle).sum() for y0, x0, y1, x1 in boxes] for o in lights])
+    shares /= shares.max(1, keepdims=True)
+    kept = boxes[shares.argmax(1)]
+    def centroid(share): return np.average((boxes[:, :2]+boxes[:, 2:]-1)/2, axis=0, weights=np.where(share >= threshold, share, 0))
+    return .35*nuclei+sum(lights), boxes, shares.max(0), kept, np.array([centroid(o) for o in shares])
+
+# %% ../nbs/14_diagrams.ipynb #3eed87e7
 KINDS = dict(Conv2D='convolution', MaxPooling2D='max-pooling', AveragePooling2D='pooling', GlobalAveragePooling2D='global average',
              GlobalMaxPooling2D='global maximum', Conv2DTranspose='transposed convolution', Concatenate='concatenation', Dense='dense')
 SHORT = dict(BatchNormalization='batch norm.', ReLU='ReLU', relu='ReLU')
@@ -148,7 +170,7 @@ def _words(
     if name == 'Activation': text, own = SHORT.get(own, own), 'linear'
     return (text,) if own == 'linear' else (text, SHORT.get(own, own))
 
-# %% ../nbs/14_diagrams.ipynb #e893ce35
+# %% ../nbs/14_diagrams.ipynb #e61026b6
 def read_stages(
     model, # Keras model with one input (Y, X, channels)
 ):
@@ -166,7 +188,7 @@ def read_stages(
         stage_of[layer.name] = len(stages)-1
     return stages
 
-# %% ../nbs/14_diagrams.ipynb #5e98c15f
+# %% ../nbs/14_diagrams.ipynb #fb663fde
 COLOURS = {'input': GREY, 'convolution': GREEN, 'max-pooling': ORANGE, 'pooling': ORANGE, 'global average': ORANGE,
            'global maximum': ORANGE, 'transposed convolution': SKY, 'concatenation': BLUE, 'dense': PURPLE}
 
@@ -203,7 +225,7 @@ def _label(
     if len(stage.shape) == 1: return f'{stage.shape[0]}\n{special}'
     return f'{stage.shape[-1]} map{"s"*(stage.shape[-1] > 1)}\n{stage.shape[0]} × {stage.shape[1]}\n{special}'
 
-# %% ../nbs/14_diagrams.ipynb #3e011be7
+# %% ../nbs/14_diagrams.ipynb #3ab7e8e1
 def draw_architecture(
     stages, # list of Stage, from read_stages
     ax, # matplotlib Axes
@@ -229,7 +251,7 @@ def draw_architecture(
     for i, stage in enumerate(stages):
         if stage.skip is not None: _draw_skip(ax, places[stage.skip], places[i])
     ax.legend([Patch(fc=COLOURS[o], ec='k') for o in usual], [' → '.join(o) for o in usual.values()], ncols=len(usual), frameon=False,
-              loc='upper center', bbox_to_anchor=(.5, 0), fontsize=9, handlelength=1.2, columnspacing=1.5)
+              loc='upper center', bbox_to_anchor=(.5, 0), borderaxespad=3.6, fontsize=9, handlelength=1.2, columnspacing=1.5)
     ax.autoscale_view()
     return bare(ax, title)
 
@@ -242,9 +264,9 @@ def _draw_skip(
     (x0, y, (w, _, d)), (x1, *_) = source, target
     ax.add_patch(FancyArrowPatch((x0+w+.55*d, y), (x1, y), arrowstyle='-|>', mutation_scale=14, color=GREY, lw=2, zorder=0))
 
-# %% ../nbs/14_diagrams.ipynb #5cdbc136
+# %% ../nbs/14_diagrams.ipynb #ebf861ce
 CELLS = dict(TP=('true positive', 'apoptosis, found'), FN=('false negative', 'apoptosis, missed'),
-             FP=('false positive', 'false alarm'), TN=('true negative', 'no apoptosis, none called'))
+             FP=('false positive', 'false alarm'), TN=('true negative', 'no apoptosis, no call'))
 
 def _draw_cells(
     ax, # matplotlib Axes
@@ -277,7 +299,7 @@ def draw_confusion_scheme(
     equations = ('accuracy = (TP + TN) / N   (Eq. 14)', 'precision = TP / (TP + FP)   (Eq. 15)', 'recall = TP / (TP + FN)   (Eq. 16)')
     return _draw_cells(ax, {name: name for name in CELLS}, names, equations, 'Confusion matrix')
 
-# %% ../nbs/14_diagrams.ipynb #84046c06
+# %% ../nbs/14_diagrams.ipynb #6a000c65
 def draw_confusion(
     ax, # matplotlib Axes
     tp, # number of true positives
@@ -295,7 +317,7 @@ def draw_confusion(
     if tn is None: names['TN'] = 'not countable'
     return _draw_cells(ax, counts, names, lines, title)
 
-# %% ../nbs/14_diagrams.ipynb #c4244e02
+# %% ../nbs/14_diagrams.ipynb #ec73c637
 def transposed_convolution(
     x, # (i, i) input map
     kernel, # (k, k)
@@ -310,7 +332,7 @@ def transposed_convolution(
     output = (windows*kernel[::-1, ::-1]).sum((2, 3))  # step 4: convolution with stride 1
     return z, p, spread, padded, output
 
-# %% ../nbs/14_diagrams.ipynb #940ff634
+# %% ../nbs/14_diagrams.ipynb #0402b375
 def _draw_grid(
     ax, # matplotlib Axes
     numbers, # (n, n) integers to write into cells
@@ -330,7 +352,7 @@ def _draw_grid(
     ax.set(xlim=(n/2-2.6, n/2+2.6), ylim=(n/2+3.3, n/2-2.6))
     return bare(ax, title)
 
-# %% ../nbs/14_diagrams.ipynb #604f1623
+# %% ../nbs/14_diagrams.ipynb #e8b4a88b
 def transposed_convolution_figure(
     x, # (2, 2) integers, the input map
     kernel, # (2, 2) integers
@@ -352,7 +374,7 @@ def transposed_convolution_figure(
                (1, 1, 1), 'each input cell has painted\none copy of the kernel')
     return fig
 
-# %% ../nbs/14_diagrams.ipynb #7e39a02e
+# %% ../nbs/14_diagrams.ipynb #a5f05e62
 def intersection_and_union(
     a, # y0, x0, y1, x1 in px
     b, # y0, x0, y1, x1 in px
@@ -363,7 +385,7 @@ def intersection_and_union(
     intersection = area(*np.maximum(a[:2], b[:2]), *np.minimum(a[2:], b[2:]))
     return intersection, area(*a)+area(*b)-intersection
 
-# %% ../nbs/14_diagrams.ipynb #1dc27996
+# %% ../nbs/14_diagrams.ipynb #4e1c531c
 def iou_figure(
     truth, # y0, x0, y1, x1 in px
     predicted, # y0, x0, y1, x1 in px
