@@ -6,12 +6,12 @@
 __all__ = ['NORMALISATIONS', 'check_image', 'rescale', 'histogram', 'background_level', 'remove_background', 'gamma',
            'preprocess', 'preprocess_steps', 'window_rescale', 'normalise']
 
-# %% ../nbs/07_preprocessing.ipynb #bc6f6af7
+# %% ../nbs/07_preprocessing.ipynb #791d5d7f
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from .core import InputError
 
-# %% ../nbs/07_preprocessing.ipynb #b386f36c
+# %% ../nbs/07_preprocessing.ipynb #ab58e1e9
 def check_image(
     image, # array, (Y, X)
 ): # np.ndarray, unchanged; InputError for another number of axes, no pixels, complex values, NaN or infinity
@@ -34,7 +34,7 @@ def rescale(
     if high <= low: high = image.max()
     return np.clip((image - low) / (high - low), 0, 1) if high > low else np.zeros_like(image)
 
-# %% ../nbs/07_preprocessing.ipynb #a2e59d44
+# %% ../nbs/07_preprocessing.ipynb #f4664232
 def histogram(
     image, # (Y, X) from 0 to 1
     bins=256, # at most; fewer where the image has fewer grey levels, lest the histogram be a comb
@@ -64,7 +64,7 @@ def remove_background(
     level = background_level(image, threshold)
     return np.clip((image - level) / (1 - level), 0, 1)
 
-# %% ../nbs/07_preprocessing.ipynb #01384705
+# %% ../nbs/07_preprocessing.ipynb #a48b8726
 def gamma(
     image, # (Y, X) from 0 to 1
     power=.75, # below 1 lifts the dark parts
@@ -72,7 +72,7 @@ def gamma(
     "Gamma correction (thesis 2.3.2, step 3)"
     return image ** image.dtype.type(power)
 
-# %% ../nbs/07_preprocessing.ipynb #7d8c6ae3
+# %% ../nbs/07_preprocessing.ipynb #317cf40a
 def preprocess(
     image, # (Y, X), any integer or float dtype
     hot=1e-4, # share of the pixels that may lie above the top
@@ -90,7 +90,7 @@ def preprocess_steps(
     second = remove_background(first)
     return {'Normalization': first, 'Histogram stretching': second, 'Gamma transformation': gamma(second)}
 
-# %% ../nbs/07_preprocessing.ipynb #b5c5ba1d
+# %% ../nbs/07_preprocessing.ipynb #47aea39a
 def window_rescale(
     windows, # (N, h, w), any integer or float dtype
     low=5, # percentile that becomes 0
@@ -109,7 +109,11 @@ def window_rescale(
 def _as_images(windows): return np.stack([preprocess(o) for o in windows])
 def _as_they_are(windows): return np.asarray(windows, np.float32)
 
-NORMALISATIONS = dict(none=_as_they_are, image=_as_images, window=window_rescale) # name -> function of (N, h, w), N > 0
+def _within_range(windows): # a grey value means the same in all of them
+    top = 255 if windows.dtype.itemsize == 1 or 1 < windows.max() <= 255 else 65535 if windows.dtype.kind in 'iu' or windows.max() > 255 else 1
+    return gamma(np.clip(windows.astype(np.float32)/top, 0, 1))
+
+NORMALISATIONS = dict(none=_as_they_are, image=_as_images, window=window_rescale, range=_within_range) # name -> function of (N, h, w), N > 0
 
 def normalise(
     windows, # (N, h, w), any integer or float dtype, finite

@@ -4,19 +4,22 @@
 
 # %% auto #0
 __all__ = ['PARTS', 'SIMULATED', 'DPI', 'GROUPS', 'REAL', 'results_folder', 'save_figure', 'write_result', 'beside_thesis',
-           'thesis_table', 'thesis_counts', 'count_table', 'real_and_simulated']
+           'thesis_table', 'thesis_counts', 'count_table', 'real_and_simulated', 'train_on_real', 'score_crops']
 
-# %% ../nbs/15_study.ipynb #a2dd2f52
+# %% ../nbs/15_study.ipynb #f9102b28
 import importlib.resources, io, json, textwrap
 from pathlib import Path
 import matplotlib.pyplot as plt, numpy as np, pandas as pd
 from PIL import Image
 from .core import InputError, data_folder, read_table, rng, write_atomically, write_json, write_table
-from .mitocheck import load_mitocheck
+from .classifier import load_classifier, train_classifier
+from .evaluation import binary_scores, choose_threshold
+from .mitocheck import AugmentedCrops, load_mitocheck, plate_split
+from .preprocessing import normalise
 from .spheroids import annotations, apoptotic_ratio, read_slice
 from .windows import cut
 
-# %% ../nbs/15_study.ipynb #75c0292d
+# %% ../nbs/15_study.ipynb #601b8871
 PARTS = 'tables', 'figures', 'weights', 'notebooks', 'logs'
 
 def results_folder(
@@ -28,7 +31,7 @@ def results_folder(
     for part in PARTS: (folder/part).mkdir(parents=True, exist_ok=True)
     return folder
 
-# %% ../nbs/15_study.ipynb #c0d61298
+# %% ../nbs/15_study.ipynb #a7030a8a
 SIMULATED = 'Simulated spheroids, not microscopy.'
 DPI = 120
 
@@ -66,7 +69,7 @@ def _with_caption(fig, caption, dpi):
     together.paste(below, (0, above.height))
     return together
 
-# %% ../nbs/15_study.ipynb #a5d187da
+# %% ../nbs/15_study.ipynb #a4feb9ba
 def write_result(
     df, # pd.DataFrame
     folder, # str or Path of the run's results
@@ -93,7 +96,7 @@ def beside_thesis(
     if thesis.duplicated(on).any(): raise InputError(f"the thesis's table has several rows of the same {', '.join(on)}; name more columns")
     return ours.merge(thesis.rename(columns={o: f'thesis_{o}' for o in thesis if o not in on}), on=on, how='left', sort=False)
 
-# %% ../nbs/15_study.ipynb #196bb946
+# %% ../nbs/15_study.ipynb #4f7b23c2
 def thesis_table(
     name, # str, e.g. 'table_2', 'counts': a CSV of data/thesis
 ): # pd.DataFrame
@@ -103,7 +106,7 @@ def thesis_table(
     if path is None: raise InputError(f'data/thesis/{name}.csv: not found in {checkout} or {Path.cwd()}; clone the repository and run in its folder')
     return read_table(path)
 
-# %% ../nbs/15_study.ipynb #e9ab0dc9
+# %% ../nbs/15_study.ipynb #b768e369
 GROUPS = {'all': 'all', '0 Gy': '0', '4 Gy': '4'}
 
 def thesis_counts(
@@ -135,7 +138,7 @@ def count_table(
             rows.append(row | dict(thesis_mean=thesis.mean_per_slice[dose, quantity], thesis_sd=thesis.sd_per_slice[dose, quantity]))
     return pd.DataFrame(rows)
 
-# %% ../nbs/15_study.ipynb #279fad49
+# %% ../nbs/15_study.ipynb #f80e5180
 REAL = 'Apoptosis', 'Interphase', 'Metaphase', 'Prometaphase', 'Anaphase'
 
 def real_and_simulated(
@@ -160,3 +163,44 @@ def real_and_simulated(
         crops, table = load_mitocheck()
         for name in real: windows += [(f'real: {name}', crops[i]) for i in random.permutation(np.flatnonzero(table.class_name == name))[:n]]
     return [o for _, o in windows], [name for name, _ in windows]
+
+# %% ../nbs/15_study.ipynb #db33c7fe
+def train_on_real(
+    crops, # (N, 64, 64) uint8
+    table, # pd.DataFrame with N rows, from `load_mitocheck`
+    folder, # str or Path of this training's weights and history; a training that was stopped goes on
+    seed=0, # int, of the split and of the training
+    epochs=60, # int
+    beta=1., # of the weighted cross-entropy
+    normalisation='range', # one of `preprocessing.NORMALISATIONS`
+    repeat=2, # times that an apoptotic crop is shown in an epoch
+    ratio=2, # other crops for each of these
+    **options, # passed on to `train_classifier`
+): # (Classifier with its threshold, the table with column `split`, history)
+    "Train on the training plates, keep the best epoch and choose the threshold by the validation plates"
+    split = plate_split(table, seed=seed)
+    labels, train, validation = (split.class_name == 'Apoptosis').to_numpy(), split.split == 'train', split.split == 'validation'
+    batches = AugmentedCrops(crops[train], labels[train], normalisation, repeat, ratio, seed=seed)
+    history = train_classifier(batches, (normalise(crops[validation], normalisation), labels[validation]), folder, beta=beta, epochs=epochs, seed=seed,
+                               normalisation=normalisation, pixel_size_um=.65, **options)
+    classifier = load_classifier(Path(folder)/'best.keras')
+    classifier.threshold = choose_threshold(labels[validation], classifier.predict(crops[validation]))
+    classifier.save(Path(folder)/'classifier.keras')
+    return classifier, split, history
+
+def score_crops(
+    classifier, # Classifier
+    crops, # (N, 64, 64) uint8
+    split, # pd.DataFrame class_name, split: N rows
+    thresholds=None, # dict of a name -> threshold; default: the classifier's, and .5
+    **columns, # more columns of both tables, e.g. trained_on='real'
+): # (scores: a row a set and threshold; calls: class_name, k called apoptotic of n, on the test plates at the first threshold)
+    "Precision, recall and F1 of Apoptosis, and which classes are taken for it"
+    probability, labels = classifier.predict(crops), (split.class_name == 'Apoptosis').to_numpy()
+    thresholds = thresholds or {'from validation plates': classifier.threshold, '.5': .5}
+    rows = [dict(columns, set=name, threshold_rule=rule, threshold=threshold, **binary_scores(labels[split.split == name], probability[split.split == name], threshold))
+            for name in ('validation', 'test') for rule, threshold in thresholds.items()]
+    test = split.split == 'test'
+    called = pd.Series(probability >= next(iter(thresholds.values())))[test.to_numpy()]
+    calls = called.groupby(split.class_name[test].to_numpy()).agg(k='sum', n='size').rename_axis('class_name').reset_index()
+    return pd.DataFrame(rows), calls.assign(**columns)
