@@ -6,7 +6,7 @@
 __all__ = ['PARTS', 'SIMULATED', 'DPI', 'GROUPS', 'REAL', 'results_folder', 'save_figure', 'write_result', 'beside_thesis',
            'thesis_table', 'thesis_counts', 'count_table', 'real_and_simulated', 'train_on_real', 'score_crops']
 
-# %% ../nbs/15_study.ipynb #f9102b28
+# %% ../nbs/15_study.ipynb #5865b46d
 import importlib.resources, io, json, textwrap
 from pathlib import Path
 import matplotlib.pyplot as plt, numpy as np, pandas as pd
@@ -19,7 +19,7 @@ from .preprocessing import normalise
 from .spheroids import annotations, apoptotic_ratio, read_slice
 from .windows import cut
 
-# %% ../nbs/15_study.ipynb #601b8871
+# %% ../nbs/15_study.ipynb #3160a35a
 PARTS = 'tables', 'figures', 'weights', 'notebooks', 'logs'
 
 def results_folder(
@@ -31,7 +31,7 @@ def results_folder(
     for part in PARTS: (folder/part).mkdir(parents=True, exist_ok=True)
     return folder
 
-# %% ../nbs/15_study.ipynb #a7030a8a
+# %% ../nbs/15_study.ipynb #08998763
 SIMULATED = 'Simulated spheroids, not microscopy.'
 DPI = 120
 
@@ -44,10 +44,12 @@ def save_figure(
     dpi=DPI, # dots per inch
 ): # Path of the PNG
     "Write a figure with its caption, whole or not at all"
-    if simulated and 'simulated' not in caption.lower(): caption = f'{caption.rstrip()} {SIMULATED}'
+    caption = caption.rstrip(' .')+'.'
+    if simulated and 'simulated' not in caption.lower(): caption = f'{caption} {SIMULATED}'
     path = results_folder(folder)/'figures'/f'{name}.png'
     picture = _with_caption(fig, caption, dpi)
-    with write_atomically(path) as temporary: picture.save(temporary, optimize=True)
+    few = picture.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)  # noisy images: a quarter of the size
+    with write_atomically(path) as temporary: few.save(temporary, optimize=True)
     write_json(dict(name=name, caption=caption, simulated=simulated), path.with_suffix('.json'))
     return path
 
@@ -69,7 +71,7 @@ def _with_caption(fig, caption, dpi):
     together.paste(below, (0, above.height))
     return together
 
-# %% ../nbs/15_study.ipynb #a4feb9ba
+# %% ../nbs/15_study.ipynb #aa456518
 def write_result(
     df, # pd.DataFrame
     folder, # str or Path of the run's results
@@ -96,7 +98,7 @@ def beside_thesis(
     if thesis.duplicated(on).any(): raise InputError(f"the thesis's table has several rows of the same {', '.join(on)}; name more columns")
     return ours.merge(thesis.rename(columns={o: f'thesis_{o}' for o in thesis if o not in on}), on=on, how='left', sort=False)
 
-# %% ../nbs/15_study.ipynb #4f7b23c2
+# %% ../nbs/15_study.ipynb #22315182
 def thesis_table(
     name, # str, e.g. 'table_2', 'counts': a CSV of data/thesis
 ): # pd.DataFrame
@@ -106,7 +108,7 @@ def thesis_table(
     if path is None: raise InputError(f'data/thesis/{name}.csv: not found in {checkout} or {Path.cwd()}; clone the repository and run in its folder')
     return read_table(path)
 
-# %% ../nbs/15_study.ipynb #b768e369
+# %% ../nbs/15_study.ipynb #a060f492
 GROUPS = {'all': 'all', '0 Gy': '0', '4 Gy': '4'}
 
 def thesis_counts(
@@ -138,7 +140,7 @@ def count_table(
             rows.append(row | dict(thesis_mean=thesis.mean_per_slice[dose, quantity], thesis_sd=thesis.sd_per_slice[dose, quantity]))
     return pd.DataFrame(rows)
 
-# %% ../nbs/15_study.ipynb #f80e5180
+# %% ../nbs/15_study.ipynb #30d017f7
 REAL = 'Apoptosis', 'Interphase', 'Metaphase', 'Prometaphase', 'Anaphase'
 
 def real_and_simulated(
@@ -164,7 +166,7 @@ def real_and_simulated(
         for name in real: windows += [(f'real: {name}', crops[i]) for i in random.permutation(np.flatnonzero(table.class_name == name))[:n]]
     return [o for _, o in windows], [name for name, _ in windows]
 
-# %% ../nbs/15_study.ipynb #db33c7fe
+# %% ../nbs/15_study.ipynb #9150bc72
 def train_on_real(
     crops, # (N, 64, 64) uint8
     table, # pd.DataFrame with N rows, from `load_mitocheck`
