@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['EVENT_COLUMNS', 'window_corners', 'scan', 'group_windows', 'non_maximum_suppression', 'windows_to_events', 'detect']
 
-# %% ../nbs/10_scanning.ipynb #9c5ffd60
+# %% ../nbs/10_scanning.ipynb #3c68b93c
 import numpy as np, pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 from .core import InputError
 from .preprocessing import check_image, normalise, preprocess
 from .windows import check_window
 
-# %% ../nbs/10_scanning.ipynb #f5ed8a46
+# %% ../nbs/10_scanning.ipynb #f8e2c79b
 def window_corners(
     shape, # (height, width) of the image in px
     window_px, # side of the window in px
@@ -24,7 +24,7 @@ def window_corners(
     starts = [np.unique(np.append(np.arange(0, side - window_px + 1, stride_px), side - window_px)) for side in shape]
     return np.stack(np.meshgrid(*starts, indexing='ij'), axis=-1).reshape(-1, 2)
 
-# %% ../nbs/10_scanning.ipynb #2e52fbb6
+# %% ../nbs/10_scanning.ipynb #2967b49f
 def _black(image, corners, window_px):
     "Which windows hold nothing but zeros, by a summed-area table"
     total = np.pad(np.cumsum(np.cumsum(image != 0, axis=0, dtype=np.int32), axis=1, dtype=np.int32), [(1, 0), (1, 0)])
@@ -51,7 +51,7 @@ def scan(
     for i in range(0, len(lit), batch): probability[lit[i:i + batch]] = ask(lit[i:i + batch])
     return pd.DataFrame(dict(y0=corners[:, 0], x0=corners[:, 1], y1=corners[:, 0] + size, x1=corners[:, 1] + size, probability=probability))
 
-# %% ../nbs/10_scanning.ipynb #bdd7cc73
+# %% ../nbs/10_scanning.ipynb #078d403c
 EVENT_COLUMNS = ['y_px', 'x_px', 'score', 'n_windows']
 
 def _square(places, weights, seed, limit_px):
@@ -103,7 +103,7 @@ def group_windows(
     events = pd.DataFrame(dict(y_px=y_px, x_px=x_px, score=score, n_windows=np.bincount(group)))
     return events.sort_values('score', ascending=False, kind='stable', ignore_index=True)
 
-# %% ../nbs/10_scanning.ipynb #d5758105
+# %% ../nbs/10_scanning.ipynb #7a430c00
 def non_maximum_suppression(
     windows, # pd.DataFrame y0, x0, y1, x1, probability
     iou=.3, # boxes that overlap more than this are the same event
@@ -120,7 +120,7 @@ def non_maximum_suppression(
         alive &= shared <= iou * (area[i] + area - shared)
     return left.iloc[kept].reset_index(drop=True)
 
-# %% ../nbs/10_scanning.ipynb #cda065bc
+# %% ../nbs/10_scanning.ipynb #317eccf4
 def windows_to_events(
     windows, # pd.DataFrame from `scan`
     threshold, # a window is positive from this probability on

@@ -1,0 +1,61 @@
+"Scans of images of every shape, and groups of chance positions"
+import numpy as np, pandas as pd, pytest
+
+from apoptosis_nb.classifier import Classifier, build_classifier
+from apoptosis_nb.core import InputError
+from apoptosis_nb.evaluation import match_events
+from apoptosis_nb.scanning import detect, group_windows, scan, window_corners
+
+@pytest.fixture(scope='module', params=['image', 'window'])
+def classifier(request):
+    import keras
+    keras.utils.set_random_seed(0)
+    return Classifier(build_classifier(32, filters=2, n_blocks=2, dense=8), normalisation=request.param, batch=32)
+
+def picture(shape=(150, 130), dtype='uint16'):
+    image = np.random.default_rng(0).normal(300, 10, shape)
+    image[20:40, 30:45] += 2000
+    return image.astype(dtype)
+
+def test_an_image_smaller_than_the_window_is_refused(classifier):
+    with pytest.raises(InputError, match='20 x 130 px, smaller than the window of 32 x 32 px'): scan(picture((20, 130)), classifier)
+
+@pytest.mark.parametrize('image, message', [(np.zeros((3, 64, 64)), 'plane'), (np.full((64, 64), np.nan), 'NaN'), (np.zeros((64, 64), complex), 'complex'), (np.zeros((0, 64)), 'no pixels')])
+def test_what_is_no_image_is_refused(classifier, image, message):
+    with pytest.raises(InputError, match=message): scan(image, classifier)
+
+@pytest.mark.parametrize('stride_px', [0, 33])
+def test_a_stride_that_leaves_gaps_is_refused(classifier, stride_px):
+    with pytest.raises(InputError, match='stride'): window_corners((64, 64), 32, stride_px)
+
+def test_the_batches_do_not_matter(classifier):
+    whole = scan(picture(), classifier, 16)
+    for batch in 1, 7, 50: pd.testing.assert_frame_equal(scan(picture(), classifier, 16, batch=batch), whole, check_exact=True)
+
+def test_black_windows_get_what_the_network_says_of_them(classifier):
+    image = np.zeros((96, 96), 'uint16')
+    image[:20, :20] = np.random.default_rng(0).integers(1, 999, (20, 20))
+    windows = scan(image, classifier, 32)
+    black = classifier.probabilities(np.zeros((1, 32, 32), np.float32))[0]
+    assert (windows.probability[1:] == black).all() and windows.probability[0] != black
+
+def test_an_image_of_one_window_has_one(classifier):
+    assert len(scan(picture((32, 32)), classifier)) == 1
+
+def test_nothing_to_detect_is_an_empty_table(classifier):
+    events = detect(np.zeros((64, 64)), classifier, threshold=1.1)
+    assert len(events) == 0 and list(events) == ['y_px', 'x_px', 'score', 'n_windows']
+
+@pytest.mark.parametrize('stride_px', [16, 32])
+def test_distant_events_are_found_one_by_one(stride_px):
+    random = np.random.default_rng(0)
+    found = n_events = right = 0
+    for _ in range(20):
+        grid = np.stack(np.meshgrid(np.arange(100, 900, 150), np.arange(100, 900, 150)), axis=-1).reshape(-1, 2)
+        truth = grid[random.permutation(len(grid))[:12]] + random.integers(-25, 26, (12, 2))
+        corners = window_corners((1000, 1000), 64, stride_px)
+        sees = (abs(corners[:, None] + 31.5 - truth) < 28).all(2).any(1) # an event at the very edge is not recognised
+        table = pd.DataFrame(dict(y0=corners[:, 0], x0=corners[:, 1], y1=corners[:, 0] + 64, x1=corners[:, 1] + 64, probability=.9))[sees]
+        events = group_windows(table)[['y_px', 'x_px']].to_numpy()
+        found, n_events, right = found + len(events), n_events + len(truth), right + len(match_events(events, truth, 30)[0])
+    assert right / n_events > .97 and right / found > .97
