@@ -7,7 +7,7 @@ __all__ = ['SIZES', 'MEMBER', 'METRICS', 'use_cores', 'be_deterministic', 'build
            'sigmoidal_drop', 'Classifier', 'packaged_classifiers', 'load_classifier', 'compile_classifier',
            'train_classifier', 'learned_history', 'feature_maps']
 
-# %% ../nbs/09_classifier.ipynb #0aa7514d
+# %% ../nbs/09_classifier.ipynb #3013e623
 import importlib.resources, json, os, time, zipfile, zlib
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from .core import InputError, plain, write_atomically, write_json, write_table
 from .preprocessing import NORMALISATIONS, normalise
 from .windows import WindowBatches
 
-# %% ../nbs/09_classifier.ipynb #8aa5f423
+# %% ../nbs/09_classifier.ipynb #33f8bb73
 def use_cores(
     n, # int, threads that the network may use; None: as many as it likes
 ):
@@ -44,7 +44,7 @@ def be_deterministic(
         import tensorflow as tf
         tf.config.experimental.enable_op_determinism()
 
-# %% ../nbs/09_classifier.ipynb #57b81a10
+# %% ../nbs/09_classifier.ipynb #c377f13c
 SIZES = {64: dict(filters=8, n_blocks=4, dense=256), 128: dict(filters=16, n_blocks=5, dense=1024)}
 
 def build_classifier(
@@ -69,7 +69,7 @@ def build_classifier(
     for i in 1, 2: x = layers.Dense(dense, activation='relu', name=f'dense{i}')(x)
     return keras.Model(inputs, layers.Dense(1, activation='sigmoid', name='probability')(x), name=f'vgg_like_{window_px}')
 
-# %% ../nbs/09_classifier.ipynb #4d8a499b
+# %% ../nbs/09_classifier.ipynb #486951f4
 @keras.saving.register_keras_serializable('apoptosis_nb')
 class WeightedCrossEntropy(keras.losses.Loss):
     "Binary cross-entropy with weight beta on the positive and 1/beta on the negative windows (thesis Eq. 13)"
@@ -89,7 +89,7 @@ class WeightedCrossEntropy(keras.losses.Loss):
 
     def get_config(self): return dict(super().get_config(), beta=self.beta)
 
-# %% ../nbs/09_classifier.ipynb #8e6116ee
+# %% ../nbs/09_classifier.ipynb #e6ecaaf5
 def sigmoidal_drop(
     epoch, # int from 0; arrays too
     epochs, # int, number of epochs
@@ -103,7 +103,7 @@ def sigmoidal_drop(
     rate = start + (end - start) * (curve(t) - curve(0)) / (curve(1) - curve(0))
     return float(rate) if np.ndim(rate) == 0 else rate
 
-# %% ../nbs/09_classifier.ipynb #7323f140
+# %% ../nbs/09_classifier.ipynb #ca60977c
 MEMBER = 'apoptosis_nb.json'
 
 class Classifier:
@@ -177,7 +177,7 @@ def load_classifier(
     except KeyError: raise InputError(f'{path}: a Keras file that does not say how its windows are made; wrap its model in a Classifier and save that') from None
     return Classifier(keras.saving.load_model(path, compile=False), **metadata)
 
-# %% ../nbs/09_classifier.ipynb #1332e311
+# %% ../nbs/09_classifier.ipynb #bcb3224e
 METRICS = ['loss', 'accuracy', 'precision', 'recall']
 
 def compile_classifier(
@@ -220,7 +220,7 @@ class _State:
         _restore(self.variables(), now)
         self.history, self.best, self.best_loss = words['history'], best, words['best_loss']
 
-# %% ../nbs/09_classifier.ipynb #f9643614
+# %% ../nbs/09_classifier.ipynb #83a91f47
 def train_classifier(
     training, # keras.utils.PyDataset such as DynamicUnderSampling; or (windows (N, h, w), labels (N,)), all of them every epoch
     validation, # (windows (N, h, w) normalised, labels (N,))
@@ -274,14 +274,14 @@ def _train_epoch(model, training, validation, epoch, learning_rate):
     return dict(epoch=epoch + 1, learning_rate=learning_rate, **{o: float(fitted[o][0]) for o in METRICS},
                 **{f'val_{o}': float(validated[o]) for o in METRICS}, seconds=time.perf_counter() - began)
 
-# %% ../nbs/09_classifier.ipynb #adb91d64
+# %% ../nbs/09_classifier.ipynb #71559cd8
 def learned_history(
     history, # pd.DataFrame from `train_classifier`
 ): # the same without seconds
     "What must be the same when a training is repeated"
     return history.drop(columns='seconds')
 
-# %% ../nbs/09_classifier.ipynb #7a8356e5
+# %% ../nbs/09_classifier.ipynb #b46be363
 def feature_maps(
     classifier, # Classifier
     window, # (window_px, window_px) normalised
