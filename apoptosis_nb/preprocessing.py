@@ -6,12 +6,12 @@
 __all__ = ['NORMALISATIONS', 'check_image', 'rescale', 'histogram', 'background_level', 'remove_background', 'gamma',
            'preprocess', 'preprocess_steps', 'window_rescale', 'normalise']
 
-# %% ../nbs/07_preprocessing.ipynb #791d5d7f
+# %% ../nbs/07_preprocessing.ipynb #56af5a0b
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from .core import InputError
 
-# %% ../nbs/07_preprocessing.ipynb #ab58e1e9
+# %% ../nbs/07_preprocessing.ipynb #6b03263d
 def check_image(
     image, # array, (Y, X)
 ): # np.ndarray, unchanged; InputError for another number of axes, no pixels, complex values, NaN or infinity
@@ -34,7 +34,7 @@ def rescale(
     if high <= low: high = image.max()
     return np.clip((image - low) / (high - low), 0, 1) if high > low else np.zeros_like(image)
 
-# %% ../nbs/07_preprocessing.ipynb #f4664232
+# %% ../nbs/07_preprocessing.ipynb #aa773da5
 def histogram(
     image, # (Y, X) from 0 to 1
     bins=256, # at most; fewer where the image has fewer grey levels, lest the histogram be a comb
@@ -64,7 +64,7 @@ def remove_background(
     level = background_level(image, threshold)
     return np.clip((image - level) / (1 - level), 0, 1)
 
-# %% ../nbs/07_preprocessing.ipynb #a48b8726
+# %% ../nbs/07_preprocessing.ipynb #1b116a68
 def gamma(
     image, # (Y, X) from 0 to 1
     power=.75, # below 1 lifts the dark parts
@@ -72,7 +72,7 @@ def gamma(
     "Gamma correction (thesis 2.3.2, step 3)"
     return image ** image.dtype.type(power)
 
-# %% ../nbs/07_preprocessing.ipynb #317cf40a
+# %% ../nbs/07_preprocessing.ipynb #e2e3e35a
 def preprocess(
     image, # (Y, X), any integer or float dtype
     hot=1e-4, # share of the pixels that may lie above the top
@@ -90,7 +90,7 @@ def preprocess_steps(
     second = remove_background(first)
     return {'Normalization': first, 'Histogram stretching': second, 'Gamma transformation': gamma(second)}
 
-# %% ../nbs/07_preprocessing.ipynb #47aea39a
+# %% ../nbs/07_preprocessing.ipynb #a90bf55f
 def window_rescale(
     windows, # (N, h, w), any integer or float dtype
     low=5, # percentile that becomes 0
