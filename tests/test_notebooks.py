@@ -88,7 +88,10 @@ def test_study_is_not_run_by_nbdev_test():
 def test_configured_parameters_exist(path):
     "papermill only warns about a misspelt parameter, and runs with the default"
     yaml = pytest.importorskip('yaml')
-    for notebook, parameters in (yaml.safe_load(path.read_text(encoding='utf-8')).get('notebooks') or {}).items():
+    config = yaml.safe_load(path.read_text(encoding='utf-8'))
+    sections = [config['notebooks'], *config['window_px'].values()]
+    assert len(sections) == 3
+    for notebook, parameters in (pair for section in sections for pair in section.items()):
         study = ROOT / f'nbs/study/{notebook}.ipynb'
         assert study.exists(), f'{path.name} configures {notebook}, which is not in nbs/study'
         unknown = set(parameters or {}) - assigned(source(tagged(study)[0]))
