@@ -7,7 +7,7 @@ __all__ = ['SIZES', 'MEMBER', 'METRICS', 'use_cores', 'be_deterministic', 'build
            'sigmoidal_drop', 'Classifier', 'packaged_classifiers', 'load_classifier', 'compile_classifier',
            'train_classifier', 'learned_history', 'feature_maps']
 
-# %% ../nbs/09_classifier.ipynb #3013e623
+# %% ../nbs/09_classifier.ipynb #b4a42f3e
 import importlib.resources, json, os, time, zipfile, zlib
 from pathlib import Path
 
@@ -16,9 +16,9 @@ from keras import layers, ops
 from tqdm.auto import tqdm
 from .core import InputError, plain, write_atomically, write_json, write_table
 from .preprocessing import NORMALISATIONS, normalise
-from .windows import WindowBatches
+from .windows import WindowBatches, turn
 
-# %% ../nbs/09_classifier.ipynb #33f8bb73
+# %% ../nbs/09_classifier.ipynb #67082cc1
 def use_cores(
     n, # int, threads that the network may use; None: as many as it likes
 ):
@@ -44,7 +44,7 @@ def be_deterministic(
         import tensorflow as tf
         tf.config.experimental.enable_op_determinism()
 
-# %% ../nbs/09_classifier.ipynb #c377f13c
+# %% ../nbs/09_classifier.ipynb #2aa39f72
 SIZES = {64: dict(filters=8, n_blocks=4, dense=256), 128: dict(filters=16, n_blocks=5, dense=1024)}
 
 def build_classifier(
@@ -69,7 +69,7 @@ def build_classifier(
     for i in 1, 2: x = layers.Dense(dense, activation='relu', name=f'dense{i}')(x)
     return keras.Model(inputs, layers.Dense(1, activation='sigmoid', name='probability')(x), name=f'vgg_like_{window_px}')
 
-# %% ../nbs/09_classifier.ipynb #486951f4
+# %% ../nbs/09_classifier.ipynb #524f50e8
 @keras.saving.register_keras_serializable('apoptosis_nb')
 class WeightedCrossEntropy(keras.losses.Loss):
     "Binary cross-entropy with weight beta on the positive and 1/beta on the negative windows (thesis Eq. 13)"
@@ -89,7 +89,7 @@ class WeightedCrossEntropy(keras.losses.Loss):
 
     def get_config(self): return dict(super().get_config(), beta=self.beta)
 
-# %% ../nbs/09_classifier.ipynb #e6ecaaf5
+# %% ../nbs/09_classifier.ipynb #e8e4eb60
 def sigmoidal_drop(
     epoch, # int from 0; arrays too
     epochs, # int, number of epochs
@@ -103,7 +103,7 @@ def sigmoidal_drop(
     rate = start + (end - start) * (curve(t) - curve(0)) / (curve(1) - curve(0))
     return float(rate) if np.ndim(rate) == 0 else rate
 
-# %% ../nbs/09_classifier.ipynb #ca60977c
+# %% ../nbs/09_classifier.ipynb #744b2c94
 MEMBER = 'apoptosis_nb.json'
 
 class Classifier:
@@ -115,12 +115,13 @@ class Classifier:
         pixel_size_um=.65, # of the images it was trained on
         normalisation='image', # of raw crops, one of `preprocessing.NORMALISATIONS`
         batch=128, # windows computed at once
+        views=1, # of a window's eight orientations, over which the probability is averaged
         **about, # anything else worth keeping, for JSON
     ):
         if normalisation not in NORMALISATIONS: raise InputError(f'normalisation {normalisation!r}: choose one of {", ".join(NORMALISATIONS)}')
         self.model, self.window_px = model, model.input_shape[1]
         if keras.backend.backend() == 'tensorflow': model.jit_compile = False # compiling costs seconds and gains nothing here
-        self.threshold, self.pixel_size_um, self.normalisation, self.batch, self.about = float(threshold), pixel_size_um, normalisation, batch, about
+        self.threshold, self.pixel_size_um, self.normalisation, self.batch, self.views, self.about = float(threshold), pixel_size_um, normalisation, batch, views, about
 
     def __repr__(self): return f'Classifier({self.window_px} px windows of {self.pixel_size_um} um/px, normalisation={self.normalisation!r}, threshold={self.threshold:.3g})'
 
@@ -133,9 +134,11 @@ class Classifier:
             raise InputError(f'windows of shape {np.shape(windows)}: this classifier takes (N, {self.window_px}, {self.window_px})')
         found = np.zeros(len(windows), np.float32)
         for i in range(0, len(windows), self.batch):
-            part = np.asarray(windows[i:i + self.batch], np.float32)[..., None]
-            padded = np.pad(part, [(0, self.batch - len(part)), (0, 0), (0, 0), (0, 0)])
-            found[i:i + self.batch] = np.asarray(self.model.predict_on_batch(padded))[:len(part), 0]
+            part = np.asarray(windows[i:i + self.batch], np.float32)
+            for view in range(self.views):
+                seen = (turn(part, np.full(len(part), view)) if view else part)[..., None]
+                padded = np.pad(seen, [(0, self.batch - len(part)), (0, 0), (0, 0), (0, 0)])
+                found[i:i + self.batch] += np.asarray(self.model.predict_on_batch(padded))[:len(part), 0]/self.views
         return found
 
     def predict(
@@ -146,14 +149,14 @@ class Classifier:
         return self.probabilities(normalise(crops, self.normalisation))
 
     def metadata(self): # dict
-        return dict(self.about, threshold=self.threshold, pixel_size_um=self.pixel_size_um, normalisation=self.normalisation)
+        return dict(self.about, threshold=self.threshold, pixel_size_um=self.pixel_size_um, normalisation=self.normalisation, views=self.views)
 
     def save(
         self,
         path, # str or Path of the .keras file
     ):
         "Write network and metadata as one file, without what only training needs"
-        bare = keras.models.clone_model(self.model)
+        bare = type(self.model).from_config(self.model.get_config()) # unlike a clone, without the optimiser
         bare.set_weights(self.model.get_weights())
         with write_atomically(path) as temporary:
             bare.save(temporary)
@@ -177,7 +180,7 @@ def load_classifier(
     except KeyError: raise InputError(f'{path}: a Keras file that does not say how its windows are made; wrap its model in a Classifier and save that') from None
     return Classifier(keras.saving.load_model(path, compile=False), **metadata)
 
-# %% ../nbs/09_classifier.ipynb #bcb3224e
+# %% ../nbs/09_classifier.ipynb #00108cb4
 METRICS = ['loss', 'accuracy', 'precision', 'recall']
 
 def compile_classifier(
@@ -220,7 +223,7 @@ class _State:
         _restore(self.variables(), now)
         self.history, self.best, self.best_loss = words['history'], best, words['best_loss']
 
-# %% ../nbs/09_classifier.ipynb #83a91f47
+# %% ../nbs/09_classifier.ipynb #95874b0e
 def train_classifier(
     training, # keras.utils.PyDataset such as DynamicUnderSampling; or (windows (N, h, w), labels (N,)), all of them every epoch
     validation, # (windows (N, h, w) normalised, labels (N,))
@@ -274,14 +277,14 @@ def _train_epoch(model, training, validation, epoch, learning_rate):
     return dict(epoch=epoch + 1, learning_rate=learning_rate, **{o: float(fitted[o][0]) for o in METRICS},
                 **{f'val_{o}': float(validated[o]) for o in METRICS}, seconds=time.perf_counter() - began)
 
-# %% ../nbs/09_classifier.ipynb #71559cd8
+# %% ../nbs/09_classifier.ipynb #12556e88
 def learned_history(
     history, # pd.DataFrame from `train_classifier`
 ): # the same without seconds
     "What must be the same when a training is repeated"
     return history.drop(columns='seconds')
 
-# %% ../nbs/09_classifier.ipynb #b46be363
+# %% ../nbs/09_classifier.ipynb #3b6d05c6
 def feature_maps(
     classifier, # Classifier
     window, # (window_px, window_px) normalised

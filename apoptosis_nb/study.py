@@ -6,7 +6,7 @@
 __all__ = ['PARTS', 'SIMULATED', 'DPI', 'GROUPS', 'REAL', 'results_folder', 'save_figure', 'write_result', 'beside_thesis',
            'thesis_table', 'thesis_counts', 'count_table', 'real_and_simulated', 'train_on_real', 'score_crops']
 
-# %% ../nbs/15_study.ipynb #5865b46d
+# %% ../nbs/15_study.ipynb #aaabca57
 import importlib.resources, io, json, textwrap
 from pathlib import Path
 import matplotlib.pyplot as plt, numpy as np, pandas as pd
@@ -19,7 +19,7 @@ from .preprocessing import normalise
 from .spheroids import annotations, apoptotic_ratio, read_slice
 from .windows import cut
 
-# %% ../nbs/15_study.ipynb #3160a35a
+# %% ../nbs/15_study.ipynb #fd5ee402
 PARTS = 'tables', 'figures', 'weights', 'notebooks', 'logs'
 
 def results_folder(
@@ -31,7 +31,7 @@ def results_folder(
     for part in PARTS: (folder/part).mkdir(parents=True, exist_ok=True)
     return folder
 
-# %% ../nbs/15_study.ipynb #08998763
+# %% ../nbs/15_study.ipynb #c6b7bb44
 SIMULATED = 'Simulated spheroids, not microscopy.'
 DPI = 120
 
@@ -71,7 +71,7 @@ def _with_caption(fig, caption, dpi):
     together.paste(below, (0, above.height))
     return together
 
-# %% ../nbs/15_study.ipynb #aa456518
+# %% ../nbs/15_study.ipynb #ec6ac15e
 def write_result(
     df, # pd.DataFrame
     folder, # str or Path of the run's results
@@ -98,7 +98,7 @@ def beside_thesis(
     if thesis.duplicated(on).any(): raise InputError(f"the thesis's table has several rows of the same {', '.join(on)}; name more columns")
     return ours.merge(thesis.rename(columns={o: f'thesis_{o}' for o in thesis if o not in on}), on=on, how='left', sort=False)
 
-# %% ../nbs/15_study.ipynb #22315182
+# %% ../nbs/15_study.ipynb #10115794
 def thesis_table(
     name, # str, e.g. 'table_2', 'counts': a CSV of data/thesis
 ): # pd.DataFrame
@@ -108,7 +108,7 @@ def thesis_table(
     if path is None: raise InputError(f'data/thesis/{name}.csv: not found in {checkout} or {Path.cwd()}; clone the repository and run in its folder')
     return read_table(path)
 
-# %% ../nbs/15_study.ipynb #a060f492
+# %% ../nbs/15_study.ipynb #b71c8328
 GROUPS = {'all': 'all', '0 Gy': '0', '4 Gy': '4'}
 
 def thesis_counts(
@@ -140,7 +140,7 @@ def count_table(
             rows.append(row | dict(thesis_mean=thesis.mean_per_slice[dose, quantity], thesis_sd=thesis.sd_per_slice[dose, quantity]))
     return pd.DataFrame(rows)
 
-# %% ../nbs/15_study.ipynb #30d017f7
+# %% ../nbs/15_study.ipynb #86c061ff
 REAL = 'Apoptosis', 'Interphase', 'Metaphase', 'Prometaphase', 'Anaphase'
 
 def real_and_simulated(
@@ -166,7 +166,7 @@ def real_and_simulated(
         for name in real: windows += [(f'real: {name}', crops[i]) for i in random.permutation(np.flatnonzero(table.class_name == name))[:n]]
     return [o for _, o in windows], [name for name, _ in windows]
 
-# %% ../nbs/15_study.ipynb #9150bc72
+# %% ../nbs/15_study.ipynb #fb328887
 def train_on_real(
     crops, # (N, 64, 64) uint8
     table, # pd.DataFrame with N rows, from `load_mitocheck`
@@ -177,6 +177,7 @@ def train_on_real(
     normalisation='range', # one of `preprocessing.NORMALISATIONS`
     repeat=2, # times that an apoptotic crop is shown in an epoch
     ratio=2, # other crops for each of these
+    views=8, # orientations over which probabilities are averaged
     **options, # passed on to `train_classifier`
 ): # (Classifier with its threshold, the table with column `split`, history)
     "Train on the training plates, keep the best epoch and choose the threshold by the validation plates"
@@ -186,6 +187,7 @@ def train_on_real(
     history = train_classifier(batches, (normalise(crops[validation], normalisation), labels[validation]), folder, beta=beta, epochs=epochs, seed=seed,
                                normalisation=normalisation, pixel_size_um=.65, **options)
     classifier = load_classifier(Path(folder)/'best.keras')
+    classifier.views = views
     classifier.threshold = choose_threshold(labels[validation], classifier.predict(crops[validation]))
     classifier.save(Path(folder)/'classifier.keras')
     return classifier, split, history

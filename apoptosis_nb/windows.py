@@ -6,7 +6,7 @@
 __all__ = ['check_window', 'cut', 'place_windows', 'window_table', 'load_windows', 'turn', 'WindowBatches',
            'DynamicUnderSampling', 'balanced']
 
-# %% ../nbs/08_windows.ipynb #9530ca1e
+# %% ../nbs/08_windows.ipynb #68d6fd1f
 import math, zlib
 
 import keras, numpy as np, pandas as pd
@@ -15,7 +15,7 @@ from .core import InputError, rng
 from .preprocessing import normalise, preprocess
 from .spheroids import annotations, read_slice
 
-# %% ../nbs/08_windows.ipynb #874e391a
+# %% ../nbs/08_windows.ipynb #0280a2ff
 def check_window(
     shape, # (height, width) of an image in px
     window_px, # side of the window in px
@@ -38,7 +38,7 @@ def cut(
     if outside.any(): raise InputError(f'the window around y, x = {tuple(centres[outside][0].tolist())} reaches over the border of the image of {image.shape[0]} x {image.shape[1]} px: move it inside')
     return sliding_window_view(image, (window_px, window_px))[corners[:, 0], corners[:, 1]]
 
-# %% ../nbs/08_windows.ipynb #62d8a0ac
+# %% ../nbs/08_windows.ipynb #c839fec6
 def place_windows(
     nuclei, # pd.DataFrame label (1 intact, 2 apoptotic), y_px, x_px
     shape, # (height, width) of the image in px
@@ -70,7 +70,7 @@ def place_windows(
         pd.DataFrame(dict(y_px=centres[:, 0], x_px=centres[:, 1], label=apoptotic.astype(int), source=np.where(apoptotic, 'event', intact), row=range(len(places))))[keep],
         pd.DataFrame(dict(y_px=anywhere[:, 0], x_px=anywhere[:, 1], label=0, source='background', row=-1))], ignore_index=True)
 
-# %% ../nbs/08_windows.ipynb #142e587b
+# %% ../nbs/08_windows.ipynb #5f0b7cc3
 def window_table(
     index, # pd.DataFrame, one row a slice, from `spheroids.load_index`
     window_px=64, # side of the window in px
@@ -106,7 +106,7 @@ def load_windows(
         windows[group.index] = crops if normalisation == 'image' else normalise(crops, normalisation)
     return windows
 
-# %% ../nbs/08_windows.ipynb #f29ea56d
+# %% ../nbs/08_windows.ipynb #b164f64e
 def turn(
     windows, # (N, h, h), square
     views, # (N,) 0 to 7: quarter turns, plus 4 where mirrored
@@ -118,7 +118,7 @@ def turn(
         windows[views == view] = np.rot90(chosen[:, :, ::-1] if view >= 4 else chosen, view % 4, axes=(1, 2))
     return windows
 
-# %% ../nbs/08_windows.ipynb #f295240e
+# %% ../nbs/08_windows.ipynb #5e94f49b
 class WindowBatches(keras.utils.PyDataset):
     "All windows, once an epoch"
     def __init__(
@@ -165,9 +165,9 @@ class WindowBatches(keras.utils.PyDataset):
         windows, labels = (zlib.crc32(np.ascontiguousarray(o)) for o in (self.windows, self.labels))
         return dict(kind=type(self).__name__, n=len(self.labels), positive=int(self.labels.sum()), batch_size=self.batch_size, seed=self.seed, augment=self.augment, windows=windows, labels=labels)
 
-# %% ../nbs/08_windows.ipynb #32f25bf9
+# %% ../nbs/08_windows.ipynb #18e161fc
 class DynamicUnderSampling(WindowBatches):
-    "Every epoch: all positive windows, and as many negative ones, new until the pool is used up and shuffled again"
+    "Every epoch: all positive windows, and as many (or `ratio` times as many) negative ones, new until the pool is used up and shuffled again"
     def __init__(
         self,
         windows, # (N, h, w) float16 or float32, normalised
@@ -175,21 +175,24 @@ class DynamicUnderSampling(WindowBatches):
         batch_size=32, # greatest number of windows in a batch
         seed=0, # int
         augment=False, # show each window in a random one of its eight orientations
+        ratio=1, # negative windows for each positive one; the thesis: 1
         **options, # of keras.utils.PyDataset
     ):
-        labels = np.asarray(labels).ravel()
+        labels, self.ratio = np.asarray(labels).ravel(), ratio
         self.positive, self.negative = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
         if not len(self.positive) or not len(self.negative): raise InputError(f'{len(self.positive)} positive and {len(self.negative)} negative windows: training needs both')
         super().__init__(windows, labels, batch_size, seed, augment, **options)
 
-    def draw(self, epoch): # (M,) indices, both classes equally often
-        n, pool = len(self.positive), len(self.negative)
+    def draw(self, epoch): # (M,) indices
+        n, pool = self.ratio*len(self.positive), len(self.negative)
         turns = range(epoch*n // pool, ((epoch + 1)*n - 1) // pool + 1) # of the pool, in this epoch
         queue = np.concatenate([rng(self.seed, 'negatives', o).permutation(self.negative) for o in turns])
         first = epoch*n - turns[0]*pool
         return rng(self.seed, 'order', epoch).permutation(np.concatenate([self.positive, queue[first:first + n]]))
 
-# %% ../nbs/08_windows.ipynb #eb6a52fa
+    def describe(self): return dict(super().describe(), ratio=self.ratio)
+
+# %% ../nbs/08_windows.ipynb #b258f910
 def balanced(
     labels, # (N,) 0 or 1
     seed=0, # int
