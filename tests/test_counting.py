@@ -1,0 +1,74 @@
+"What masks of the segmentation network can look like, and what must be refused"
+import numpy as np, pytest
+from scipy.cluster.hierarchy import fcluster, linkage
+
+from apoptosis_nb.core import InputError
+from apoptosis_nb.counting import count_mask, count_slices, group_fragments
+from apoptosis_nb.simulation import simulate_spheroid
+from apoptosis_nb.spheroids import SpheroidId
+
+@pytest.fixture(scope='module')
+def spheroid(): return simulate_spheroid(SpheroidId(6, 4, 1), seed=5, size_px=600, count_scale=.25)
+
+def test_perfect_masks_count_almost_right(spheroid):
+    errors = []
+    for z, mask in enumerate(spheroid.classes, 1):
+        counted, truth = count_mask(mask, .65), spheroid.nuclei[spheroid.nuclei.z == z]
+        errors.append(abs(len(counted.nuclei) / len(truth) - 1))
+        assert len(counted.events) == (spheroid.events.z == z).sum()
+    assert np.median(errors) <= .04
+
+def test_tables_and_labels_tell_the_same(spheroid):
+    counted = count_mask(spheroid.classes[1], .65, core_px=(0, 0))
+    for table, labels, name in (counted.nuclei, counted.nucleus_labels, 'nucleus'), (counted.events, counted.event_labels, 'event'):
+        assert table[name].tolist() == list(range(1, labels.max() + 1))
+        areas = np.bincount(labels.ravel(), minlength=len(table) + 1)[1:]
+        assert np.allclose(areas * .65**2, table.area_um2)
+        assert np.allclose(np.hypot(table.y_px, table.x_px) * .65, table.distance_um)
+    assert not (counted.nucleus_labels.astype(bool) & counted.event_labels.astype(bool)).any()
+
+@pytest.mark.parametrize('scale', [1, 2])
+def test_the_pixel_size_does_not_matter_to_the_count(spheroid, scale):
+    mask = spheroid.classes[0]
+    finer = mask.repeat(scale, 0).repeat(scale, 1)
+    one, other = count_mask(mask, .65).counts, count_mask(finer, .65/scale).counts
+    assert abs(one['n_intact'] - other['n_intact']) <= .03*one['n_intact'] and one['n_apoptotic'] == other['n_apoptotic']
+
+def test_counts_survive_a_turn_of_the_mask(spheroid):
+    mask = spheroid.classes[0]
+    one, other = count_mask(mask, .65).counts, count_mask(np.rot90(mask), .65).counts
+    assert abs(one['n_intact'] - other['n_intact']) <= 1 and one['n_apoptotic'] == other['n_apoptotic']
+
+@pytest.mark.parametrize('mask', [np.zeros((5, 7), int), np.ones((64, 63), np.uint8), np.full((1, 1), 2), np.full((40, 40), 2, np.int64), np.eye(9, dtype=bool)])
+def test_odd_masks_are_counted(mask):
+    counted = count_mask(mask, .65)
+    assert counted.nucleus_labels.shape == counted.event_labels.shape == mask.shape
+    assert counted.counts['n_intact'] + counted.counts['n_apoptotic'] <= 1
+
+@pytest.mark.parametrize('mask, message', [(np.zeros((2, 5, 5), int), 'plane'), (np.zeros((0, 5), int), 'pixels'), (np.zeros((5, 5)), 'argmax'), (np.full((5, 5), 3), 'classes'), (np.full((5, 5), -1), 'classes')])
+def test_what_is_no_mask_is_refused(mask, message):
+    with pytest.raises(InputError, match=message): count_mask(mask, .65)
+
+def test_probabilities_must_fit_the_mask():
+    with pytest.raises(InputError, match='probabilities'): count_mask(np.zeros((5, 5), int), .65, probability=np.zeros((5, 6)))
+
+@pytest.mark.parametrize('method', ['complete', 'single', 'average'])
+def test_grouping_in_parts_is_grouping_at_once(method):
+    "complete and average groups never reach beyond chains of near fragments"
+    for seed in range(10):
+        places = np.random.default_rng(seed).uniform(0, 250, (60, 2))
+        at_once = fcluster(linkage(places, method), 20, 'distance')
+        in_parts = group_fragments(places, method=method)
+        same = lambda o: o[:, None] == o
+        assert (same(at_once) == same(in_parts)).all()
+
+def test_simulated_events_are_told_apart(spheroid):
+    "their fragments lie within 20 um, and they are 38 um apart"
+    counted = count_mask(spheroid.classes[2], .65)
+    truth = spheroid.events[spheroid.events.z == 3]
+    distance = np.hypot(*(counted.events[['y_px', 'x_px']].to_numpy()[:, None] - truth[['y_px', 'x_px']].to_numpy()).T)
+    assert (distance.min(0) < 2).all() and (distance.min(1) < 2).all()
+
+def test_no_slices_no_objects():
+    nuclei, events, summary = count_slices(np.zeros((3, 20, 20), int), .65)
+    assert not len(nuclei) and not len(events) and summary.apoptotic_ratio.isna().all() and summary.z.tolist() == [1, 2, 3, 'merged']
