@@ -6,7 +6,7 @@
 __all__ = ['PARTS', 'SIMULATED', 'DPI', 'GROUPS', 'REAL', 'results_folder', 'save_figure', 'write_result', 'beside_thesis',
            'thesis_table', 'thesis_counts', 'count_table', 'real_and_simulated', 'train_on_real', 'score_crops']
 
-# %% ../nbs/15_study.ipynb #aaabca57
+# %% ../nbs/15_study.ipynb #81cde541
 import importlib.resources, io, json, textwrap
 from pathlib import Path
 import matplotlib.pyplot as plt, numpy as np, pandas as pd
@@ -19,7 +19,7 @@ from .preprocessing import normalise
 from .spheroids import annotations, apoptotic_ratio, read_slice
 from .windows import cut
 
-# %% ../nbs/15_study.ipynb #fd5ee402
+# %% ../nbs/15_study.ipynb #cefd2d3d
 PARTS = 'tables', 'figures', 'weights', 'notebooks', 'logs'
 
 def results_folder(
@@ -31,7 +31,7 @@ def results_folder(
     for part in PARTS: (folder/part).mkdir(parents=True, exist_ok=True)
     return folder
 
-# %% ../nbs/15_study.ipynb #c6b7bb44
+# %% ../nbs/15_study.ipynb #3bf817b0
 SIMULATED = 'Simulated spheroids, not microscopy.'
 DPI = 120
 
@@ -71,7 +71,7 @@ def _with_caption(fig, caption, dpi):
     together.paste(below, (0, above.height))
     return together
 
-# %% ../nbs/15_study.ipynb #ec6ac15e
+# %% ../nbs/15_study.ipynb #a7a0f21b
 def write_result(
     df, # pd.DataFrame
     folder, # str or Path of the run's results
@@ -98,17 +98,17 @@ def beside_thesis(
     if thesis.duplicated(on).any(): raise InputError(f"the thesis's table has several rows of the same {', '.join(on)}; name more columns")
     return ours.merge(thesis.rename(columns={o: f'thesis_{o}' for o in thesis if o not in on}), on=on, how='left', sort=False)
 
-# %% ../nbs/15_study.ipynb #10115794
+# %% ../nbs/15_study.ipynb #6af6f14e
 def thesis_table(
     name, # str, e.g. 'table_2', 'counts': a CSV of data/thesis
 ): # pd.DataFrame
-    "A table of the thesis, from the checkout that the package runs from, or from the current folder"
-    checkout = Path(str(importlib.resources.files('apoptosis_nb'))).parent
-    path = next((o for o in (base/'data'/'thesis'/f'{name}.csv' for base in (checkout, Path.cwd())) if o.is_file()), None)
-    if path is None: raise InputError(f'data/thesis/{name}.csv: not found in {checkout} or {Path.cwd()}; clone the repository and run in its folder')
-    return read_table(path)
+    "A table of the thesis, from the checkout that the package runs from, or as it was installed with the package"
+    package = Path(str(importlib.resources.files('apoptosis_nb')))
+    there = {o.stem: o for folder in (package/'thesis', package.parent/'data'/'thesis') for o in folder.glob('*.csv')}
+    if name not in there: raise InputError(f'{name}: no table of the thesis has this name; there are {", ".join(sorted(there)) or "none"}')
+    return read_table(there[name])
 
-# %% ../nbs/15_study.ipynb #b71c8328
+# %% ../nbs/15_study.ipynb #d7a0fd82
 GROUPS = {'all': 'all', '0 Gy': '0', '4 Gy': '4'}
 
 def thesis_counts(
@@ -140,7 +140,7 @@ def count_table(
             rows.append(row | dict(thesis_mean=thesis.mean_per_slice[dose, quantity], thesis_sd=thesis.sd_per_slice[dose, quantity]))
     return pd.DataFrame(rows)
 
-# %% ../nbs/15_study.ipynb #86c061ff
+# %% ../nbs/15_study.ipynb #be7554b1
 REAL = 'Apoptosis', 'Interphase', 'Metaphase', 'Prometaphase', 'Anaphase'
 
 def real_and_simulated(
@@ -166,7 +166,7 @@ def real_and_simulated(
         for name in real: windows += [(f'real: {name}', crops[i]) for i in random.permutation(np.flatnonzero(table.class_name == name))[:n]]
     return [o for _, o in windows], [name for name, _ in windows]
 
-# %% ../nbs/15_study.ipynb #fb328887
+# %% ../nbs/15_study.ipynb #d31eb252
 def train_on_real(
     crops, # (N, 64, 64) uint8
     table, # pd.DataFrame with N rows, from `load_mitocheck`

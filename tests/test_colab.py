@@ -43,13 +43,6 @@ def colab(tmp_path_factory):
     assert {'tensorflow', 'keras', 'numpy', 'ipywidgets'} <= set(there)
     return venv / 'bin/python', there
 
-@pytest.fixture
-def source(root, tmp_path):
-    "A copy of what pip builds, so that the checkout stays as it is"
-    for name in ('setup.py', 'settings.ini', 'pyproject.toml', 'README.md'): shutil.copy(root / name, tmp_path)
-    shutil.copytree(root / 'apoptosis_nb', tmp_path / 'apoptosis_nb', ignore=shutil.ignore_patterns('__pycache__'))
-    return tmp_path
-
 def would_install(python, project, report):
     "name -> version of what `pip install project` would install"
     pip = [python, '-m', 'pip', 'install', '--quiet', '--dry-run', '--prefer-binary', '--report', report, project]

@@ -1,5 +1,5 @@
 "What an installed package needs, and what it must not"
-import subprocess, sys
+import subprocess, sys, zipfile
 
 import pytest
 
@@ -30,3 +30,11 @@ def test_every_requirement_is_pinned(root, settings):
     assert all(re.fullmatch(r'[\w.-]+==[\w.+!]+', o) for o in lines)
     asked = {name(o) for key in ('requirements', 'study_requirements', 'dev_requirements') for o in settings[key].split()}
     assert not asked - {name(o) for o in lines}
+
+def test_wheel(source, root):
+    "What is not code comes with the package: the thesis's tables, the register of real crops"
+    pip = [sys.executable, '-m', 'pip', 'wheel', '--quiet', '--no-deps', '--no-build-isolation', '--disable-pip-version-check', '-w', source / 'dist', source]
+    subprocess.run(pip, check=True, capture_output=True)
+    with zipfile.ZipFile(next((source / 'dist').glob('*.whl'))) as f: names = set(f.namelist())
+    assert {f'apoptosis_nb/thesis/{o.name}' for o in (root / 'data/thesis').glob('*.csv')} <= names
+    assert 'apoptosis_nb/registries/mitocheck.txt.gz' in names and 'apoptosis_nb/cli.py' in names
