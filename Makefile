@@ -1,5 +1,6 @@
 # make study [RUN=quick|standard|paper] [CORES=n]   every figure and table into results/RUN
 # make test                                         every check; what CI runs
+# make readme                                       README.md from nbs/index.ipynb, which reads the reference run and the notebooks
 # Each sets up .venv by itself first; PYTHON=... chooses the Python (3.11 to 3.13) that makes it.
 
 RUN ?= quick
@@ -12,7 +13,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export TF_CPP_MIN_LOG_LEVEL = 3
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
-.PHONY: study test setup
+.PHONY: study test readme setup
 
 # A run that was killed leaves its lock behind; it is taken away unless a snakemake of this folder still runs.
 study: setup
@@ -31,6 +32,11 @@ export IDLE
 test: setup
 	.venv/bin/nbdev_test --n_workers 2
 	.venv/bin/python -m pytest
+
+readme: setup
+	jupyter nbconvert --log-level ERROR --to notebook --execute --inplace nbs/index.ipynb
+	nbdev_clean --fname nbs/index.ipynb
+	jupyter nbconvert --log-level ERROR --to markdown --no-input --output-dir . --output README nbs/index.ipynb
 
 setup: .venv/installed
 
