@@ -7,7 +7,7 @@ __all__ = ['SIZES', 'MEMBER', 'METRICS', 'use_cores', 'be_deterministic', 'build
            'sigmoidal_drop', 'Classifier', 'packaged_classifiers', 'load_classifier', 'compile_classifier',
            'train_classifier', 'learned_history', 'feature_maps']
 
-# %% ../nbs/09_classifier.ipynb #b4a42f3e
+# %% ../nbs/09_classifier.ipynb #03aecd89
 import importlib.resources, json, os, time, zipfile, zlib
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from .core import InputError, plain, write_atomically, write_json, write_table
 from .preprocessing import NORMALISATIONS, normalise
 from .windows import WindowBatches, turn
 
-# %% ../nbs/09_classifier.ipynb #67082cc1
+# %% ../nbs/09_classifier.ipynb #695fd790
 def use_cores(
     n, # int, threads that the network may use; None: as many as it likes
 ):
@@ -44,7 +44,7 @@ def be_deterministic(
         import tensorflow as tf
         tf.config.experimental.enable_op_determinism()
 
-# %% ../nbs/09_classifier.ipynb #2aa39f72
+# %% ../nbs/09_classifier.ipynb #52beeadb
 SIZES = {64: dict(filters=8, n_blocks=4, dense=256), 128: dict(filters=16, n_blocks=5, dense=1024)}
 
 def build_classifier(
@@ -69,7 +69,7 @@ def build_classifier(
     for i in 1, 2: x = layers.Dense(dense, activation='relu', name=f'dense{i}')(x)
     return keras.Model(inputs, layers.Dense(1, activation='sigmoid', name='probability')(x), name=f'vgg_like_{window_px}')
 
-# %% ../nbs/09_classifier.ipynb #524f50e8
+# %% ../nbs/09_classifier.ipynb #298df606
 @keras.saving.register_keras_serializable('apoptosis_nb')
 class WeightedCrossEntropy(keras.losses.Loss):
     "Binary cross-entropy with weight beta on the positive and 1/beta on the negative windows (thesis Eq. 13)"
@@ -89,7 +89,7 @@ class WeightedCrossEntropy(keras.losses.Loss):
 
     def get_config(self): return dict(super().get_config(), beta=self.beta)
 
-# %% ../nbs/09_classifier.ipynb #e8e4eb60
+# %% ../nbs/09_classifier.ipynb #afae338a
 def sigmoidal_drop(
     epoch, # int from 0; arrays too
     epochs, # int, number of epochs
@@ -103,7 +103,7 @@ def sigmoidal_drop(
     rate = start + (end - start) * (curve(t) - curve(0)) / (curve(1) - curve(0))
     return float(rate) if np.ndim(rate) == 0 else rate
 
-# %% ../nbs/09_classifier.ipynb #744b2c94
+# %% ../nbs/09_classifier.ipynb #b711bed4
 MEMBER = 'apoptosis_nb.json'
 
 class Classifier:
@@ -180,7 +180,7 @@ def load_classifier(
     except KeyError: raise InputError(f'{path}: a Keras file that does not say how its windows are made; wrap its model in a Classifier and save that') from None
     return Classifier(keras.saving.load_model(path, compile=False), **metadata)
 
-# %% ../nbs/09_classifier.ipynb #00108cb4
+# %% ../nbs/09_classifier.ipynb #2275c02c
 METRICS = ['loss', 'accuracy', 'precision', 'recall']
 
 def compile_classifier(
@@ -189,9 +189,15 @@ def compile_classifier(
 ): # the same model
     "Give the model what the thesis trains it with: loss, Adam, and the metrics of Eqs. 14-16"
     names = dict(accuracy=keras.metrics.BinaryAccuracy, precision=keras.metrics.Precision, recall=keras.metrics.Recall)
-    model.compile(keras.optimizers.Adam(1e-3), WeightedCrossEntropy(beta), metrics=[metric(name=name) for name, metric in names.items()])
+    model.compile(keras.optimizers.Adam(1e-3), WeightedCrossEntropy(beta), metrics=[metric(name=name) for name, metric in names.items()], jit_compile=_worth_compiling())
     model.optimizer.build(model.trainable_variables)
     return model
+
+def _worth_compiling():
+    "XLA helps on a GPU; on one CPU thread TensorFlow's own kernels are nearly twice as fast"
+    if keras.backend.backend() != 'tensorflow': return 'auto'
+    import tensorflow as tf
+    return 'auto' if tf.config.list_physical_devices('GPU') else False
 
 def _values(variables): return [ops.convert_to_numpy(o) for o in variables]
 
@@ -223,7 +229,7 @@ class _State:
         _restore(self.variables(), now)
         self.history, self.best, self.best_loss = words['history'], best, words['best_loss']
 
-# %% ../nbs/09_classifier.ipynb #95874b0e
+# %% ../nbs/09_classifier.ipynb #72a4bafc
 def train_classifier(
     training, # keras.utils.PyDataset such as DynamicUnderSampling; or (windows (N, h, w), labels (N,)), all of them every epoch
     validation, # (windows (N, h, w) normalised, labels (N,))
@@ -277,14 +283,14 @@ def _train_epoch(model, training, validation, epoch, learning_rate):
     return dict(epoch=epoch + 1, learning_rate=learning_rate, **{o: float(fitted[o][0]) for o in METRICS},
                 **{f'val_{o}': float(validated[o]) for o in METRICS}, seconds=time.perf_counter() - began)
 
-# %% ../nbs/09_classifier.ipynb #12556e88
+# %% ../nbs/09_classifier.ipynb #a65d4729
 def learned_history(
     history, # pd.DataFrame from `train_classifier`
 ): # the same without seconds
     "What must be the same when a training is repeated"
     return history.drop(columns='seconds')
 
-# %% ../nbs/09_classifier.ipynb #3b6d05c6
+# %% ../nbs/09_classifier.ipynb #c1102ae7
 def feature_maps(
     classifier, # Classifier
     window, # (window_px, window_px) normalised
