@@ -1,4 +1,5 @@
 # make study [RUN=quick|standard|paper] [CORES=n]   every figure and table into results/RUN
+# make reference                                    keep the standard run's tables, figures and record in docs
 # make test                                         every check; what CI runs
 # make readme                                       README.md from nbs/index.ipynb, which reads the reference run and the notebooks
 # Each sets up .venv by itself first; PYTHON=... chooses the Python (3.11 to 3.13) that makes it.
@@ -13,7 +14,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export TF_CPP_MIN_LOG_LEVEL = 3
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
-.PHONY: study test readme setup
+.PHONY: study test readme reference setup
 
 # A run that was killed leaves its lock behind; it is taken away unless a snakemake of this folder still runs.
 study: setup
@@ -28,6 +29,14 @@ def runs(p): return p['cwd'] == os.getcwd() and any(o.endswith('bin/snakemake') 
 sys.exit(any(runs(o.info) for o in psutil.process_iter(['cwd', 'cmdline'])))
 endef
 export IDLE
+
+# The committed reference: what README's results table is made from.
+REFERENCE = docs/reference/standard
+reference:
+	@[ -f results/standard/summary.md ] || { echo 'results/standard/summary.md is missing: make study RUN=standard first'; exit 1; }
+	rm -rf $(REFERENCE)
+	mkdir -p $(REFERENCE)
+	cp -R results/standard/tables results/standard/figures results/standard/summary.md results/standard/run.json $(REFERENCE)
 
 test: setup
 	.venv/bin/nbdev_test --n_workers 2
