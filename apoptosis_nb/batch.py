@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['EVENTS', 'IMAGES', 'resample', 'detect_plane', 'detect_file', 'check_out', 'detect_files']
 
-# %% ../nbs/19_batch.ipynb #a921b5c1
+# %% ../nbs/19_batch.ipynb #3c7fbe5e
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +18,7 @@ from .core import InputError, write_table
 from .images import check_pixel_size, read_stack
 from .scanning import detect, window_corners
 
-# %% ../nbs/19_batch.ipynb #746ef54c
+# %% ../nbs/19_batch.ipynb #64078b63
 def resample(
     plane, # (Y, X), any integer or float dtype
     factor, # new pixels per old pixel
@@ -30,7 +30,7 @@ def resample(
     if plane.dtype.kind in 'iu': resampled = np.rint(resampled)
     return resampled.astype(np.float32 if plane.dtype.kind == 'b' else plane.dtype)
 
-# %% ../nbs/19_batch.ipynb #8d098058
+# %% ../nbs/19_batch.ipynb #57d25a05
 EVENTS = ['image', 'z', 'event', 'x_px', 'y_px', 'x_um', 'y_um', 'score', 'n_windows']
 IMAGES = ['image', 'z', 'height_px', 'width_px', 'pixel_size_um', 'n_apoptotic', 'seconds', 'error']
 
@@ -72,10 +72,11 @@ def detect_file(
             start = time.perf_counter()
             found = detect_plane(plane, um, classifier, stride_px)
             events.append(found.assign(z=z))
-            images.append(dict(z=z, height_px=plane.shape[0], width_px=plane.shape[1], pixel_size_um=um, n_apoptotic=len(found), seconds=time.perf_counter() - start))
+            row = dict(z=z, height_px=plane.shape[0], width_px=plane.shape[1], pixel_size_um=um, n_apoptotic=len(found))
+            images.append(dict(row, seconds=time.perf_counter() - start))
     return pd.concat(events, ignore_index=True), pd.DataFrame(images)
 
-# %% ../nbs/19_batch.ipynb #806b4695
+# %% ../nbs/19_batch.ipynb #b1e12dfd
 def _names(paths): # the file's name, or where two files have the same the whole path
     names = [o.name for o in paths]
     return [name if names.count(name) == 1 else str(path) for name, path in zip(names, paths)]
@@ -106,11 +107,13 @@ def detect_files(
     if um is not None: check_pixel_size(um, 'the images')
     if stride_px is not None: window_corners([classifier.window_px]*2, classifier.window_px, stride_px)
     events, images = [pd.DataFrame(columns=EVENTS)], [pd.DataFrame(columns=IMAGES)]
-    for name, path in zip(_names(paths), tqdm(paths, unit='image', disable=quiet)):
+    for path, name in zip(tqdm(paths, unit='image', disable=quiet), _names(paths)):
         try: found, planes = detect_file(path, classifier, **options)
         except InputError as e: found, planes = events[0], pd.DataFrame([dict(error=str(e))])
         events.append(found.assign(image=name))
         images.append(planes.assign(image=name))
-    tables = [pd.concat([o for o in parts if len(o)] or parts[:1], ignore_index=True).reindex(columns=columns) for parts, columns in ((events, EVENTS), (images, IMAGES))]
-    for name, table in zip(('images.csv', 'events.csv'), tables[::-1]): write_table(table, folder/name)
-    return tuple(tables)
+    together = lambda parts, columns: pd.concat([o for o in parts if len(o)] or parts[:1], ignore_index=True).reindex(columns=columns)
+    events, images = together(events, EVENTS), together(images, IMAGES)
+    write_table(images, folder/'images.csv')
+    write_table(events, folder/'events.csv')
+    return events, images

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['app', 'simulate', 'Original', 'fetch', 'detect']
 
-# %% ../nbs/90_cli.ipynb #14ab9d6d
+# %% ../nbs/90_cli.ipynb #c0e68868
 import os
 from contextlib import contextmanager
 from enum import Enum
@@ -14,8 +14,9 @@ from typing import Annotated, Optional
 
 import typer
 
-# %% ../nbs/90_cli.ipynb #ff73e14f
-app = typer.Typer(help='Find apoptotic nuclei in fluorescence images of chromatin.', no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+# %% ../nbs/90_cli.ipynb #515e3e2f
+app = typer.Typer(help='Find apoptotic nuclei in fluorescence images of chromatin.', no_args_is_help=True, add_completion=False,
+                  pretty_exceptions_enable=False, rich_markup_mode=None) # without rich, --help takes half the time
 
 @contextmanager
 def _plainly():
@@ -26,7 +27,7 @@ def _plainly():
         typer.echo(f'Error: {e}', err=True)
         raise typer.Exit(1) from None
 
-# %% ../nbs/90_cli.ipynb #1c37266a
+# %% ../nbs/90_cli.ipynb #94ad5127
 @app.command()
 def simulate(
     out: Annotated[Path, typer.Argument(help='Folder for images and tables; an earlier simulation in it is completed.')],
@@ -45,10 +46,11 @@ def simulate(
     with _plainly():
         from apoptosis_nb.dataset import simulate_dataset
         from apoptosis_nb.images import check_pixel_size
-        index = simulate_dataset(out, range(1, samples + 1), spheroids_per_dose, seed, size_px, count_scale, check_pixel_size(pixel_size, '--pixel-size'), workers)
+        check_pixel_size(pixel_size, '--pixel-size')
+        index = simulate_dataset(out, range(1, samples + 1), spheroids_per_dose, seed, size_px, count_scale, pixel_size, workers)
     typer.echo(f'{out}: {len(index)} slices of {index.spheroid_id.nunique()} spheroids')
 
-# %% ../nbs/90_cli.ipynb #780aacf5
+# %% ../nbs/90_cli.ipynb #fe823603
 class Original(str, Enum): mitocheck = 'mitocheck'
 
 @app.command()
@@ -65,7 +67,7 @@ def fetch(
         folder = fetch_mitocheck(out)
     typer.echo(folder)
 
-# %% ../nbs/90_cli.ipynb #6005cb4b
+# %% ../nbs/90_cli.ipynb #10a2eafc
 @app.command()
 def detect(
     images: Annotated[list[Path], typer.Argument(help='TIFF, OME-TIFF or PNG files, planes or stacks, of one channel unless --channel says which.')],
