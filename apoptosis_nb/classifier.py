@@ -7,7 +7,7 @@ __all__ = ['SIZES', 'MEMBER', 'METRICS', 'use_cores', 'be_deterministic', 'build
            'sigmoidal_drop', 'Classifier', 'packaged_classifiers', 'load_classifier', 'compile_classifier',
            'train_classifier', 'learned_history', 'feature_maps']
 
-# %% ../nbs/09_classifier.ipynb #03aecd89
+# %% ../nbs/09_classifier.ipynb #53c0d3ce
 import importlib.resources, json, os, time, zipfile, zlib
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from .core import InputError, plain, write_atomically, write_json, write_table
 from .preprocessing import NORMALISATIONS, normalise
 from .windows import WindowBatches, turn
 
-# %% ../nbs/09_classifier.ipynb #695fd790
+# %% ../nbs/09_classifier.ipynb #3c397d97
 def use_cores(
     n, # int, threads that the network may use; None: as many as it likes
 ):
@@ -44,7 +44,7 @@ def be_deterministic(
         import tensorflow as tf
         tf.config.experimental.enable_op_determinism()
 
-# %% ../nbs/09_classifier.ipynb #52beeadb
+# %% ../nbs/09_classifier.ipynb #664e3a6b
 SIZES = {64: dict(filters=8, n_blocks=4, dense=256), 128: dict(filters=16, n_blocks=5, dense=1024)}
 
 def build_classifier(
@@ -69,7 +69,7 @@ def build_classifier(
     for i in 1, 2: x = layers.Dense(dense, activation='relu', name=f'dense{i}')(x)
     return keras.Model(inputs, layers.Dense(1, activation='sigmoid', name='probability')(x), name=f'vgg_like_{window_px}')
 
-# %% ../nbs/09_classifier.ipynb #298df606
+# %% ../nbs/09_classifier.ipynb #86b39100
 @keras.saving.register_keras_serializable('apoptosis_nb')
 class WeightedCrossEntropy(keras.losses.Loss):
     "Binary cross-entropy with weight beta on the positive and 1/beta on the negative windows (thesis Eq. 13)"
@@ -83,13 +83,17 @@ class WeightedCrossEntropy(keras.losses.Loss):
         self.beta = float(beta)
 
     def call(self, y_true, y_pred): # (N, 1) labels, (N, 1) probabilities -> (N,) losses
-        p = ops.clip(y_pred, keras.config.epsilon(), 1 - keras.config.epsilon())
-        y = ops.cast(y_true, p.dtype)
-        return -ops.mean(self.beta*y*ops.log(p) + (1 - y)*ops.log(1 - p)/self.beta, axis=-1)
+        logits = getattr(y_pred, '_keras_logits', None) # TensorFlow keeps what went into the sigmoid
+        if logits is not None: log_p, log_not_p = -ops.softplus(-logits), -ops.softplus(logits)
+        else:
+            p = ops.clip(y_pred, keras.config.epsilon(), 1 - keras.config.epsilon())
+            log_p, log_not_p = ops.log(p), ops.log(1 - p)
+        y = ops.cast(y_true, log_p.dtype)
+        return -ops.mean(self.beta*y*log_p + (1 - y)*log_not_p/self.beta, axis=-1)
 
     def get_config(self): return dict(super().get_config(), beta=self.beta)
 
-# %% ../nbs/09_classifier.ipynb #afae338a
+# %% ../nbs/09_classifier.ipynb #3030d667
 def sigmoidal_drop(
     epoch, # int from 0; arrays too
     epochs, # int, number of epochs
@@ -103,7 +107,7 @@ def sigmoidal_drop(
     rate = start + (end - start) * (curve(t) - curve(0)) / (curve(1) - curve(0))
     return float(rate) if np.ndim(rate) == 0 else rate
 
-# %% ../nbs/09_classifier.ipynb #b711bed4
+# %% ../nbs/09_classifier.ipynb #72793e93
 MEMBER = 'apoptosis_nb.json'
 
 class Classifier:
@@ -180,7 +184,7 @@ def load_classifier(
     except KeyError: raise InputError(f'{path}: a Keras file that does not say how its windows are made; wrap its model in a Classifier and save that') from None
     return Classifier(keras.saving.load_model(path, compile=False), **metadata)
 
-# %% ../nbs/09_classifier.ipynb #2275c02c
+# %% ../nbs/09_classifier.ipynb #832e1e98
 METRICS = ['loss', 'accuracy', 'precision', 'recall']
 
 def compile_classifier(
@@ -229,7 +233,7 @@ class _State:
         _restore(self.variables(), now)
         self.history, self.best, self.best_loss = words['history'], best, words['best_loss']
 
-# %% ../nbs/09_classifier.ipynb #72a4bafc
+# %% ../nbs/09_classifier.ipynb #fc7abc29
 def train_classifier(
     training, # keras.utils.PyDataset such as DynamicUnderSampling; or (windows (N, h, w), labels (N,)), all of them every epoch
     validation, # (windows (N, h, w) normalised, labels (N,))
@@ -283,14 +287,14 @@ def _train_epoch(model, training, validation, epoch, learning_rate):
     return dict(epoch=epoch + 1, learning_rate=learning_rate, **{o: float(fitted[o][0]) for o in METRICS},
                 **{f'val_{o}': float(validated[o]) for o in METRICS}, seconds=time.perf_counter() - began)
 
-# %% ../nbs/09_classifier.ipynb #a65d4729
+# %% ../nbs/09_classifier.ipynb #e6a239e6
 def learned_history(
     history, # pd.DataFrame from `train_classifier`
 ): # the same without seconds
     "What must be the same when a training is repeated"
     return history.drop(columns='seconds')
 
-# %% ../nbs/09_classifier.ipynb #c1102ae7
+# %% ../nbs/09_classifier.ipynb #2cf227fb
 def feature_maps(
     classifier, # Classifier
     window, # (window_px, window_px) normalised
