@@ -7,7 +7,7 @@ __all__ = ['EVENT_UM', 'THRESHOLDS', 'assign_slices', 'event_points', 'scan_slic
            'sort_detections', 'detection_table', 'coordinates_table', 'stride_table', 'threshold_curve',
            'best_threshold', 'follow_events', 'summarise_events', 'found_by_visibility']
 
-# %% ../nbs/16_whole_images.ipynb #25a79db4
+# %% ../nbs/16_whole_images.ipynb #578b35de
 import time
 
 import numpy as np, pandas as pd
@@ -18,7 +18,7 @@ from .evaluation import match_events, score_events, score_together
 from .scanning import group_windows, scan
 from .spheroids import annotations, assert_disjoint, read_slice, split_by
 
-# %% ../nbs/16_whole_images.ipynb #5a859053
+# %% ../nbs/16_whole_images.ipynb #98f2fd3a
 def assign_slices(
     index, # pd.DataFrame, one row a slice, from `load_index`
     test_samples=4, # the last samples, kept for whole images; the thesis: samples 21-24
@@ -49,7 +49,7 @@ def _spread(slices, n, random):
     turn = order.groupby('spheroid_id').cumcount()
     return turn.sort_values(kind='stable').index[:n]
 
-# %% ../nbs/16_whole_images.ipynb #21f346df
+# %% ../nbs/16_whole_images.ipynb #e3792f90
 EVENT_UM = 20. # radius of an event, and the greatest distance between a detection and the event it finds (thesis 2.1.4)
 
 def event_points(
@@ -92,7 +92,7 @@ def score_slices(
         rows.append(dict(slice=row['slice'], detected=len(found), annotated=len(events), **score_events(found, events, EVENT_UM/row.pixel_size_um)))
     return pd.DataFrame(rows)
 
-# %% ../nbs/16_whole_images.ipynb #ad7e4b5c
+# %% ../nbs/16_whole_images.ipynb #85cd16f7
 def sort_detections(
     row, # a row of the index
     found, # events pd.DataFrame y_px, x_px of the slice
@@ -144,7 +144,7 @@ def stride_table(
     columns = ['slice', 'stride_px', 'detected', 'annotated', 'tp', 'fp', 'fn', 'precision', 'recall', 'f1', 'seconds']
     return pd.concat(tables).sort_values(['slice', 'stride_px'], ascending=[True, False], ignore_index=True)[columns]
 
-# %% ../nbs/16_whole_images.ipynb #afecfa2d
+# %% ../nbs/16_whole_images.ipynb #97bf7e1f
 THRESHOLDS = np.array([.05, .1, .2, .3, .4, .5, .6, .7, .8, .85, .9, .925, .95, .965, .98, .99, .995, .998, .999, .9995, .9998, .9999, .99995, .99999])
 
 def threshold_curve(
@@ -170,7 +170,7 @@ def best_threshold(
     run = [o for o in np.split(good, np.flatnonzero(np.diff(good) > 1) + 1) if best in o][0]
     return float(curve.threshold.iloc[run[len(run)//2]])
 
-# %% ../nbs/16_whole_images.ipynb #e695bf69
+# %% ../nbs/16_whole_images.ipynb #05c89185
 def follow_events(
     slices, # pd.DataFrame, rows of the index
     detected, # from `detect_slices`

@@ -6,7 +6,7 @@
 __all__ = ['check_window', 'cut', 'place_windows', 'window_table', 'load_windows', 'turn', 'WindowBatches',
            'DynamicUnderSampling', 'balanced']
 
-# %% ../nbs/08_windows.ipynb #68d6fd1f
+# %% ../nbs/08_windows.ipynb #f64bb01f
 import math, zlib
 
 import keras, numpy as np, pandas as pd
@@ -15,7 +15,7 @@ from .core import InputError, rng
 from .preprocessing import normalise, preprocess
 from .spheroids import annotations, read_slice
 
-# %% ../nbs/08_windows.ipynb #0280a2ff
+# %% ../nbs/08_windows.ipynb #ea44a838
 def check_window(
     shape, # (height, width) of an image in px
     window_px, # side of the window in px
@@ -38,7 +38,7 @@ def cut(
     if outside.any(): raise InputError(f'the window around y, x = {tuple(centres[outside][0].tolist())} reaches over the border of the image of {image.shape[0]} x {image.shape[1]} px: move it inside')
     return sliding_window_view(image, (window_px, window_px))[corners[:, 0], corners[:, 1]]
 
-# %% ../nbs/08_windows.ipynb #c839fec6
+# %% ../nbs/08_windows.ipynb #271cafa8
 def place_windows(
     nuclei, # pd.DataFrame label (1 intact, 2 apoptotic), y_px, x_px
     shape, # (height, width) of the image in px
@@ -70,7 +70,7 @@ def place_windows(
         pd.DataFrame(dict(y_px=centres[:, 0], x_px=centres[:, 1], label=apoptotic.astype(int), source=np.where(apoptotic, 'event', intact), row=range(len(places))))[keep],
         pd.DataFrame(dict(y_px=anywhere[:, 0], x_px=anywhere[:, 1], label=0, source='background', row=-1))], ignore_index=True)
 
-# %% ../nbs/08_windows.ipynb #5f0b7cc3
+# %% ../nbs/08_windows.ipynb #289f8f97
 def window_table(
     index, # pd.DataFrame, one row a slice, from `spheroids.load_index`
     window_px=64, # side of the window in px
@@ -106,7 +106,7 @@ def load_windows(
         windows[group.index] = crops if normalisation == 'image' else normalise(crops, normalisation)
     return windows
 
-# %% ../nbs/08_windows.ipynb #b164f64e
+# %% ../nbs/08_windows.ipynb #3a76cda2
 def turn(
     windows, # (N, h, h), square
     views, # (N,) 0 to 7: quarter turns, plus 4 where mirrored
@@ -118,7 +118,7 @@ def turn(
         windows[views == view] = np.rot90(chosen[:, :, ::-1] if view >= 4 else chosen, view % 4, axes=(1, 2))
     return windows
 
-# %% ../nbs/08_windows.ipynb #5e94f49b
+# %% ../nbs/08_windows.ipynb #4fde175c
 class WindowBatches(keras.utils.PyDataset):
     "All windows, once an epoch"
     def __init__(
@@ -165,7 +165,7 @@ class WindowBatches(keras.utils.PyDataset):
         windows, labels = (zlib.crc32(np.ascontiguousarray(o)) for o in (self.windows, self.labels))
         return dict(kind=type(self).__name__, n=len(self.labels), positive=int(self.labels.sum()), batch_size=self.batch_size, seed=self.seed, augment=self.augment, windows=windows, labels=labels)
 
-# %% ../nbs/08_windows.ipynb #18e161fc
+# %% ../nbs/08_windows.ipynb #50a1d57b
 class DynamicUnderSampling(WindowBatches):
     "Every epoch: all positive windows, and as many (or `ratio` times as many) negative ones, new until the pool is used up and shuffled again"
     def __init__(
@@ -192,7 +192,7 @@ class DynamicUnderSampling(WindowBatches):
 
     def describe(self): return dict(super().describe(), ratio=self.ratio)
 
-# %% ../nbs/08_windows.ipynb #b258f910
+# %% ../nbs/08_windows.ipynb #f3282f46
 def balanced(
     labels, # (N,) 0 or 1
     seed=0, # int
