@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['AXIAL_UM', 'VISIBLE', 'INTACT', 'APOPTOTIC', 'KINDS', 'Body', 'waves', 'section', 'outline', 'grain', 'half_width',
-           'cut', 'interphase', 'large', 'small', 'lobed', 'binuclear', 'micronucleated', 'prometaphase', 'metaphase',
-           'misaligned', 'anaphase', 'condensed', 'crescent', 'fragmented', 'debris', 'phantom', 'n_fragments']
+           'shows', 'cut', 'interphase', 'large', 'small', 'lobed', 'binuclear', 'micronucleated', 'prometaphase',
+           'metaphase', 'misaligned', 'anaphase', 'condensed', 'crescent', 'fragmented', 'debris', 'phantom',
+           'n_fragments']
 
-# %% ../nbs/03_phantoms.ipynb #b8d5483f
+# %% ../nbs/03_phantoms.ipynb #7ab2aaea
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import erf
@@ -15,7 +16,7 @@ from math import erf
 import numpy as np
 from scipy import ndimage as ndi
 
-# %% ../nbs/03_phantoms.ipynb #673cc8a9
+# %% ../nbs/03_phantoms.ipynb #7b7e78b6
 @dataclass
 class Body:
     "A smooth blob of chromatin; lengths in um, relative to the middle of its cell"
@@ -43,7 +44,7 @@ def waves(
     k = np.arange(2, highest+1)
     return np.stack([k, amplitude*stream.normal(size=len(k))/(k-1), stream.uniform(0, 2*np.pi, len(k))], 1)
 
-# %% ../nbs/03_phantoms.ipynb #666604db
+# %% ../nbs/03_phantoms.ipynb #eeb70370
 AXIAL_UM = 1.2 # sigma of the point spread function along z
 
 def section(
@@ -55,7 +56,7 @@ def section(
     upper, lower = ((o*body.depth - dz)/AXIAL_UM/np.sqrt(2) for o in (1, -1))
     return scale, .5*(erf(upper) - erf(lower)), .7*max(0., abs(dz) - .85*body.depth)
 
-# %% ../nbs/03_phantoms.ipynb #48ba4716
+# %% ../nbs/03_phantoms.ipynb #f3be406a
 def outline(
     body, # Body
     y, x, # arrays in um, relative to the middle of the cell
@@ -83,14 +84,21 @@ def grain(
     tile = ndi.gaussian_filter(np.random.default_rng(7).normal(size=(size_px, size_px)), sigma_px, mode='wrap')
     return ((tile - tile.mean())/tile.std()).astype(np.float32)
 
-# %% ../nbs/03_phantoms.ipynb #b506cd38
+# %% ../nbs/03_phantoms.ipynb #23f74196
 def half_width(
     bodies, # list of Body
 ): # um from the middle of the cell to its furthest edge, with room for blur
     "How far a cell reaches"
     return max(np.hypot(o.y, o.x) + o.radius*np.sqrt(o.elongation)*1.35 for o in bodies) + 2
 
-VISIBLE = .5 # a section cuts what it sees with at least this share of the light
+VISIBLE = .5 # a section shows a body that sends at least this share of its light
+
+def shows(
+    body, # Body
+    gain, # share of its light that the section sees
+): # bool
+    "Whether a section shows a body; fragments are so bright that they show as soon as they are as bright as an interphase nucleus"
+    return gain >= VISIBLE or (body.fragment and gain*body.brightness >= 1)
 
 def cut(
     bodies, # list of Body
@@ -119,10 +127,10 @@ def cut(
             light = light*(1 - darkness*np.exp(-.5*(((y-ny)**2 + (x-nx)**2)/(.7*radius)**2)**1.5))
         if blur > .2: light = ndi.gaussian_filter(light, blur/pixel_size_um)
         patch += gain*light
-        if gain >= VISIBLE: labels[d < 0] = i + 1
+        if shows(body, gain): labels[d < 0] = i + 1
     return patch, labels
 
-# %% ../nbs/03_phantoms.ipynb #1f3a5694
+# %% ../nbs/03_phantoms.ipynb #98688bd8
 def _interphase(stream, size=1., lobes=.035):
     radius = size*np.clip(stream.normal(7.4, .9), 5., 10.5)
     nucleoli = [(*(stream.uniform(-.5, .5, 2)*radius), stream.uniform(.9, 2.), stream.uniform(.15, .6)) for _ in range(stream.integers(0, 5))]
@@ -150,7 +158,7 @@ def micronucleated(stream):
     micro = Body(stream.uniform(.8, 1.6), depth=2.5, brightness=nucleus.brightness*stream.uniform(.8, 1.2), texture=.1)
     return [nucleus, _moved(micro, nucleus.radius*np.sqrt(nucleus.elongation) + micro.radius + stream.uniform(.3, 2), angle)]
 
-# %% ../nbs/03_phantoms.ipynb #1c4c4f85
+# %% ../nbs/03_phantoms.ipynb #efab1ef2
 def _chromosomes(stream, radius, n, spread, brightness):
     angles = stream.uniform(0, 2*np.pi, n)
     return [_moved(Body(stream.uniform(.8, 1.7), depth=3, elongation=stream.uniform(1.4, 3.2), angle=stream.uniform(0, np.pi), power=2.5,
@@ -183,7 +191,7 @@ def anaphase(stream):
         harmonics=waves(stream, .07, 7), brightness=brightness*stream.uniform(.85, 1.1), texture=.2)
     return [_moved(make(), distance, angle), _moved(make(), distance, angle + np.pi)]
 
-# %% ../nbs/03_phantoms.ipynb #5e9fa34f
+# %% ../nbs/03_phantoms.ipynb #8d124696
 def _ball(stream, radius, brightness):
     return Body(radius, depth=max(1.6, radius*stream.uniform(1., 1.4)), elongation=1 + stream.gamma(1.5, .08), angle=stream.uniform(0, np.pi),
         harmonics=waves(stream, .03, 4), brightness=brightness, texture=.05, fragment=True)
@@ -222,7 +230,7 @@ def debris(stream):
     "A bright speck that belongs to no cell"
     return [Body(stream.uniform(.4, 1.), depth=1.5, elongation=1 + stream.gamma(1., .5), angle=stream.uniform(0, np.pi), brightness=stream.uniform(1, 3))]
 
-# %% ../nbs/03_phantoms.ipynb #3e1942d1
+# %% ../nbs/03_phantoms.ipynb #4b06e504
 INTACT = {o.__name__: o for o in (interphase, large, small, lobed, binuclear, micronucleated, prometaphase, metaphase, misaligned, anaphase)}
 APOPTOTIC = {o.__name__: o for o in (condensed, crescent, fragmented)}
 KINDS = {**INTACT, **APOPTOTIC, 'debris': debris}

@@ -8,7 +8,7 @@ __all__ = ['REPORTED', 'ANNOTATOR', 'INTACT_MIX', 'APOPTOTIC_MIX', 'DEBRIS', 'N_
            'draw_points', 'keep_apart', 'Cell', 'instances_of', 'visible_um', 'is_seen', 'in_section', 'populate',
            'render', 'truth_of', 'Spheroid', 'spheroid_optics', 'blurred_density', 'simulate_spheroid']
 
-# %% ../nbs/05_simulation.ipynb #80144cff
+# %% ../nbs/05_simulation.ipynb #f82287a7
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -18,10 +18,10 @@ from scipy.spatial import cKDTree
 
 from .core import rng
 from .optics import Optics, acquire
-from .phantoms import APOPTOTIC, VISIBLE, cut, n_fragments, phantom, section
+from .phantoms import APOPTOTIC, cut, n_fragments, phantom, section, shows
 from .spheroids import SpheroidId
 
-# %% ../nbs/05_simulation.ipynb #7192d315
+# %% ../nbs/05_simulation.ipynb #34168f26
 REPORTED = { # dose: {what: (mean, SD) per slice}, thesis 2.1.6
     0: dict(intact=(507.15, 289.61), apoptotic=(2.05, 1.93)),
     4: dict(intact=(235.49, 140.89), apoptotic=(5.57, 4.79))}
@@ -40,7 +40,7 @@ def true_counts(
     # binomial thinning adds the variance of chance to that of the spheroids: take it off again
     return mean*factor, factor*np.sqrt(max(sd**2 - mean, (.3*mean)**2))
 
-# %% ../nbs/05_simulation.ipynb #c7078365
+# %% ../nbs/05_simulation.ipynb #752ac515
 INTACT_MIX = { # dose: {kind: share}
     0: dict(interphase=.805, large=.04, small=.06, lobed=.04, binuclear=.015, micronucleated=.012, prometaphase=.006, metaphase=.011, misaligned=.003, anaphase=.008),
     4: dict(interphase=.725, large=.09, small=.05, lobed=.07, binuclear=.025, micronucleated=.025, prometaphase=.005, metaphase=.005, misaligned=.003, anaphase=.002)}
@@ -58,7 +58,7 @@ def spheroid_rates(
         rates[what] = float(np.clip(stream.gamma((mean/sd)**2, sd**2/mean), .15*mean, 3*mean))
     return rates
 
-# %% ../nbs/05_simulation.ipynb #72f2a6dc
+# %% ../nbs/05_simulation.ipynb #97dc6b67
 N_SLICES, Z_STEP_UM = 3, 10.
 Z_RANGE_UM = (-9., (N_SLICES-1)*Z_STEP_UM + 9.)
 
@@ -118,9 +118,9 @@ def keep_apart(
         if keep[i] and keep[j]: keep[j] = False
     return keep
 
-# %% ../nbs/05_simulation.ipynb #4c401f52
+# %% ../nbs/05_simulation.ipynb #e98f7e11
 SMALLEST_NUCLEUS_UM2, SMALLEST_EVENT_UM2 = 30., 4. # less than that of a cell in a section does not count as seen
-FAINTEST_EVENT = 1.4 # mean chromatin in its section below which nobody would call it an event; 1 = interphase
+FAINTEST_EVENT = 1. # mean chromatin in its section below which nobody would call it an event; 1 = interphase
 
 @dataclass
 class Cell:
@@ -168,13 +168,13 @@ def in_section(kind, bodies, dz): # list of (area in um2, light) of each instanc
     seen = {}
     for body, i in zip(bodies, instances_of(kind, len(bodies))):
         scale, gain, _ = section(body, dz - body.z)
-        if gain < VISIBLE or (kind in APOPTOTIC and not body.fragment): continue
+        if not shows(body, gain) or (kind in APOPTOTIC and not body.fragment): continue
         area, light = seen.get(i, (0, 0))
         um2 = np.pi*(body.radius*scale)**2
         seen[i] = area + um2, light + um2*gain*body.brightness
     return list(seen.values())
 
-# %% ../nbs/05_simulation.ipynb #3de28086
+# %% ../nbs/05_simulation.ipynb #477705f2
 def populate(
     spheroid, # SpheroidId
     seed, # int
@@ -201,7 +201,7 @@ def populate(
              *stream.choice(list(INTACT_MIX[spheroid.dose_gy]), len(nuclei), p=list(INTACT_MIX[spheroid.dose_gy].values())), *['debris']*len(specks)]
     return [Cell(i + 1, str(kind), *place, phantom(kind, stream)) for i, (kind, place) in enumerate(zip(kinds, np.vstack([events, nuclei, specks])))]
 
-# %% ../nbs/05_simulation.ipynb #999eef15
+# %% ../nbs/05_simulation.ipynb #a4c1c976
 def render(
     cells, # list of Cell
     z_um, # of the section
@@ -263,7 +263,7 @@ def truth_of(
     events = pd.DataFrame(events, columns=['event', 'kind', 'y_px', 'x_px', 'n_fragments', 'distance_um', 'visibility'])
     return nuclei, events, class_of[owner], id_of[owner]
 
-# %% ../nbs/05_simulation.ipynb #a366a7f3
+# %% ../nbs/05_simulation.ipynb #92652ded
 @dataclass
 class Spheroid:
     "A simulated spheroid with its truth"

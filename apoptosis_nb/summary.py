@@ -5,16 +5,15 @@
 # %% auto #0
 __all__ = ['TABLES', 'FIGURES', 'missing_results', 'headline', 'markdown_table', 'summarise_run']
 
-# %% ../nbs/18_summary.ipynb #905a7142
+# %% ../nbs/18_summary.ipynb #92e7589a
 import json
 from pathlib import Path
 
-import numpy as np, pandas as pd
-import yaml
+import pandas as pd
 
 from .core import InputError, provenance, read_table, write_atomically, write_json
 
-# %% ../nbs/18_summary.ipynb #a9852c18
+# %% ../nbs/18_summary.ipynb #2e0d98fc
 TABLES = [f'table_{n}' for n in range(1, 9)]
 FIGURES = [f'fig_{n:02d}' for n in (*range(6, 10), 11, *range(15, 21), *range(22, 36))]
 
@@ -26,7 +25,7 @@ def missing_results(
     tables = [f'tables/{o}.csv' for o in TABLES if not (results/'tables'/f'{o}.csv').is_file()]
     return tables + [f'figures/{o}.png' for o in FIGURES if not list((results/'figures').glob(f'{o}*.png'))]
 
-# %% ../nbs/18_summary.ipynb #b76d6692
+# %% ../nbs/18_summary.ipynb #2a4cc411
 def headline(
     results, # str or Path of a run's results
 ): # pd.DataFrame result, here, thesis
@@ -65,13 +64,14 @@ def markdown_table(
     line = lambda cells: '| ' + ' | '.join(str(o).replace('|', '/').replace('\n', ' ') for o in cells) + ' |'
     return '\n'.join([line(df.columns), line(['---']*df.shape[1]), *(line(o) for o in df.itertuples(index=False))])
 
-# %% ../nbs/18_summary.ipynb #2d98d0c7
+# %% ../nbs/18_summary.ipynb #f56b1871
 def summarise_run(
     results, # str or Path of a run's results
     run, # str, its name
     config, # str or Path of its configuration
 ): # str, the page in Markdown; written to summary.md, and run.json beside it
     "Write the page of a run and the record of how it was made; InputError where a table or figure is missing"
+    import yaml # comes with papermill, which runs the study
     results, absent = Path(results), missing_results(results)
     if absent: raise InputError(f'{results}: lacks {", ".join(absent)}; run the notebooks that make them')
     made = provenance(run=run, config=yaml.safe_load(Path(config).read_text(encoding='utf-8')))
