@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Thresholds', 'chromatin', 'measure_bright', 'find_fragments', 'annotate', 'annotate_slices']
 
-# %% ../nbs/21_acas.ipynb #c348e0c7
+# %% ../nbs/21_acas.ipynb #6cfaecb0
 from dataclasses import dataclass
 
 import numpy as np, pandas as pd
@@ -18,7 +18,7 @@ from .images import check_pixel_size
 from .preprocessing import check_image, gamma, remove_background, rescale
 from .spheroids import acas_report, acas_summary
 
-# %% ../nbs/21_acas.ipynb #f0d3daed
+# %% ../nbs/21_acas.ipynb #c0b55ad6
 @dataclass(frozen=True)
 class Thresholds:
     "The classical annotator's parameters"
@@ -36,7 +36,7 @@ class Thresholds:
     nucleus_um2: float = NUCLEUS_UM2 # least nucleus
     overlap: float = .1 # a nucleus of which an event covers this share is none
 
-# %% ../nbs/21_acas.ipynb #775bda11
+# %% ../nbs/21_acas.ipynb #63c28531
 def chromatin(
     image, # (Y, X), any integer or float dtype
     pixel_size_um,
@@ -53,7 +53,7 @@ def chromatin(
     typical = ndi.gaussian_filter(capped, **wide) / np.maximum(ndi.gaussian_filter(there.astype(float), **wide), 1e-4)
     return there, np.divide(light, typical, out=np.zeros_like(light), where=there & (typical > 0))
 
-# %% ../nbs/21_acas.ipynb #18a0793d
+# %% ../nbs/21_acas.ipynb #62a0563e
 def measure_bright(
     light, # (Y, X), light in typical nuclei
     pixel_size_um,
@@ -84,7 +84,7 @@ def find_fragments(
     good = found.area_um2.between(*thresholds.fragment_um2) & (found.peak >= thresholds.peak) & (found.roundness >= thresholds.roundness) & (found.ring <= thresholds.ring_share)
     return np.append(False, good.to_numpy(bool))[labels]
 
-# %% ../nbs/21_acas.ipynb #e57f8608
+# %% ../nbs/21_acas.ipynb #0e47d9a1
 def annotate(
     image, # (Y, X), any integer or float dtype
     pixel_size_um,
@@ -102,7 +102,7 @@ def annotate(
     nuclei = drop_small(np.where(covered < thresholds.overlap, np.arange(n), 0)[nuclei], pixel_size_um, 0)
     return Counted(nuclei_table(nuclei, pixel_size_um, core_px), events, nuclei, event_labels)
 
-# %% ../nbs/21_acas.ipynb #ee3fdd5d
+# %% ../nbs/21_acas.ipynb #006771dd
 def annotate_slices(
     images, # (Z, Y, X) or list of (Y, X), the slices in order
     pixel_size_um,

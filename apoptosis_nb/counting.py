@@ -7,7 +7,7 @@ __all__ = ['HOLE_UM2', 'NUCLEUS_UM2', 'EVENT_UM2', 'SMOOTH_UM', 'RISE_UM', 'FRAG
            'drop_small', 'split_nuclei', 'nuclei_table', 'group_fragments', 'find_events', 'Counted', 'count_mask',
            'summarise_slices', 'count_slices']
 
-# %% ../nbs/20_counting.ipynb #6fcfd5b9
+# %% ../nbs/20_counting.ipynb #7c25c572
 from dataclasses import dataclass
 
 import numpy as np, pandas as pd
@@ -24,7 +24,7 @@ from .dataset import MERGE_UM
 from .images import check_pixel_size
 from .spheroids import apoptotic_ratio, merge_slices
 
-# %% ../nbs/20_counting.ipynb #299ed1d7
+# %% ../nbs/20_counting.ipynb #6a548fee
 def check_mask(
     mask, # array
 ): # np.ndarray (Y, X), unchanged; InputError unless it is a plane of 0, 1 and 2
@@ -35,7 +35,7 @@ def check_mask(
     if mask.min() < 0 or mask.max() > 2: raise InputError(f'a mask with values from {mask.min()} to {mask.max()}: the classes are 0 background, 1 intact, 2 apoptotic')
     return mask
 
-# %% ../nbs/20_counting.ipynb #ebf5057f
+# %% ../nbs/20_counting.ipynb #dba91571
 HOLE_UM2, NUCLEUS_UM2, EVENT_UM2 = 30., 20., 4. # the greatest hole that is filled, the least nucleus and the least event that count
 
 def fill_holes(
@@ -61,7 +61,7 @@ def drop_small(
     keep[0] = False
     return np.where(keep, np.cumsum(keep), 0).astype(np.int32)[labels]
 
-# %% ../nbs/20_counting.ipynb #2bb044c9
+# %% ../nbs/20_counting.ipynb #fad5e3f6
 SMOOTH_UM, RISE_UM = .8, .3 # chosen on perfect masks of simulated samples 1 to 4, where .65 to 1 and .2 to .4 um do nearly as well (median error 1.1 to 1.6 %)
 
 def _pieces(shape, pixel_size_um, smooth_um, rise_um):
@@ -87,7 +87,7 @@ def split_nuclei(
         n += pieces.max()
     return drop_small(labels, pixel_size_um, smallest_um2)
 
-# %% ../nbs/20_counting.ipynb #81b65905
+# %% ../nbs/20_counting.ipynb #e8e55727
 def _centres(labels):
     "Areas in px (N,) and centres y, x in px (N, 2) of the objects 1 to N"
     at = np.flatnonzero(labels)
@@ -110,7 +110,7 @@ def nuclei_table(
     return pd.DataFrame(dict(nucleus=np.arange(1, len(area) + 1), y_px=centres[:, 0], x_px=centres[:, 1], area_um2=area * pixel_size_um**2,
                              distance_um=_distance_um(centres, core_px, pixel_size_um)))
 
-# %% ../nbs/20_counting.ipynb #eeec859b
+# %% ../nbs/20_counting.ipynb #b33ecdb3
 FRAGMENTS_UM = 20. # the greatest distance of two fragments of an event (thesis 2.1.4)
 
 def group_fragments(
@@ -128,7 +128,7 @@ def group_fragments(
         n = event.max() + 1
     return event
 
-# %% ../nbs/20_counting.ipynb #718afc1d
+# %% ../nbs/20_counting.ipynb #210af0c8
 def find_events(
     foreground, # bool (Y, X), apoptotic fragments
     pixel_size_um,
@@ -151,7 +151,7 @@ def find_events(
     return pd.DataFrame(dict(event=np.arange(1, len(area) + 1), y_px=centres[:, 0], x_px=centres[:, 1], n_fragments=n_fragments, area_um2=area * pixel_size_um**2,
                              score=score, distance_um=_distance_um(centres, core_px, pixel_size_um))), labels
 
-# %% ../nbs/20_counting.ipynb #7d4e29b1
+# %% ../nbs/20_counting.ipynb #13274581
 @dataclass
 class Counted:
     "What was counted in one mask"
@@ -185,7 +185,7 @@ def count_mask(
     events, event_labels = find_events(fill_holes(apoptotic, pixel_size_um, hole_um2) & ~intact, pixel_size_um, core_px, probability, limit_um, event_um2)
     return Counted(nuclei_table(nucleus_labels, pixel_size_um, core_px), events, nucleus_labels, event_labels)
 
-# %% ../nbs/20_counting.ipynb #c846be0a
+# %% ../nbs/20_counting.ipynb #0223c70c
 def summarise_slices(
     nuclei, # pd.DataFrame z (from 1), y_px, x_px
     events, # pd.DataFrame z (from 1), y_px, x_px
