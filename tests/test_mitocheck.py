@@ -45,11 +45,12 @@ def test_fetches_once(source, tmp_path):
 def test_goes_on_where_it_stopped_and_replaces_what_is_damaged(source, tmp_path):
     address, registry, requests = source
     folder = fetch(tmp_path/'cache', address, registry)
+    before = len(requests)
     lost, cut = list(registry)[3:5]
     (folder/lost).unlink()
     (folder/cut).write_bytes((folder/cut).read_bytes()[:40])
     fetch(folder, address, registry)
-    assert sorted(requests[12:]) == sorted(f'/{o}' for o in (lost, cut))
+    assert set(requests[before:]) == {f'/{o}' for o in (lost, cut)} # a slow answer may be asked for twice
 
 
 def test_a_changed_file_is_refused(source, tmp_path):
