@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from scipy.ndimage import affine_transform
 from .core import InputError, cache_folder, data_folder, rng
 from .preprocessing import normalise
-from .windows import WindowBatches
+from .windows import DynamicUnderSampling
 
 # %% ../nbs/12_mitocheck.ipynb #971eb49e
 ADDRESS = ('https://raw.githubusercontent.com/WayScience/phenotypic_profiling/92e4025d83b5/6.single_cell_images/'
@@ -107,7 +107,7 @@ def plate_split(
     return split
 
 # %% ../nbs/12_mitocheck.ipynb #d80f1175
-class AugmentedCrops(WindowBatches):
+class AugmentedCrops(DynamicUnderSampling):
     "Every epoch: each positive crop `repeat` times, and `ratio` negative ones for each of these, all of them varied"
     def __init__(
         self,
@@ -123,19 +123,8 @@ class AugmentedCrops(WindowBatches):
         light=.1, # standard deviations of the logarithms of brightness and of gamma
         **options, # of keras.utils.PyDataset
     ):
-        labels = np.asarray(labels).ravel()
-        self.positive, self.negative = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
-        if not len(self.positive) or not len(self.negative): raise InputError(f'{len(self.positive)} positive and {len(self.negative)} negative crops: training needs both')
-        self.settings = dict(normalisation=normalisation, repeat=repeat, ratio=ratio, shift_px=shift_px, scale=scale, light=light)
-        super().__init__(crops, labels, batch_size, seed, **options)
-
-    def draw(self, epoch): # (M,) indices
-        positive = np.tile(self.positive, self.settings['repeat'])
-        n, pool = int(len(positive)*self.settings['ratio']), len(self.negative)
-        turns = range(epoch*n//pool, ((epoch+1)*n-1)//pool+1)
-        queue = np.concatenate([rng(self.seed, 'negatives', o).permutation(self.negative) for o in turns])
-        first = epoch*n-turns[0]*pool
-        return rng(self.seed, 'order', epoch).permutation(np.concatenate([positive, queue[first:first+n]]))
+        self.settings = dict(normalisation=normalisation, shift_px=shift_px, scale=scale, light=light)
+        super().__init__(crops, labels, batch_size, seed, ratio=ratio, repeat=repeat, **options)
 
     def __getitem__(self, i): # (crops (B, h, w, 1) normalised, labels (B, 1)), float32
         chosen, random = self._order[self._parts[i]], rng(self.seed, 'vary', self.epoch, i)

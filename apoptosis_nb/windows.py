@@ -175,22 +175,24 @@ class DynamicUnderSampling(WindowBatches):
         batch_size=32, # greatest number of windows in a batch
         seed=0, # int
         augment=False, # show each window in a random one of its eight orientations
-        ratio=1, # negative windows for each positive one; the thesis: 1
+        ratio=1, # negative windows for each positive one shown; the thesis: 1
+        repeat=1, # times that a positive window is shown in an epoch; the thesis: 1
         **options, # of keras.utils.PyDataset
     ):
-        labels, self.ratio = np.asarray(labels).ravel(), ratio
+        labels, self.ratio, self.repeat = np.asarray(labels).ravel(), ratio, repeat
         self.positive, self.negative = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
         if not len(self.positive) or not len(self.negative): raise InputError(f'{len(self.positive)} positive and {len(self.negative)} negative windows: training needs both')
         super().__init__(windows, labels, batch_size, seed, augment, **options)
 
     def draw(self, epoch): # (M,) indices
-        n, pool = self.ratio*len(self.positive), len(self.negative)
+        positive, pool = np.tile(self.positive, self.repeat), len(self.negative)
+        n = int(self.ratio*len(positive))
         turns = range(epoch*n // pool, ((epoch + 1)*n - 1) // pool + 1) # of the pool, in this epoch
         queue = np.concatenate([rng(self.seed, 'negatives', o).permutation(self.negative) for o in turns])
         first = epoch*n - turns[0]*pool
-        return rng(self.seed, 'order', epoch).permutation(np.concatenate([self.positive, queue[first:first + n]]))
+        return rng(self.seed, 'order', epoch).permutation(np.concatenate([positive, queue[first:first + n]]))
 
-    def describe(self): return dict(super().describe(), ratio=self.ratio)
+    def describe(self): return dict(super().describe(), ratio=self.ratio, repeat=self.repeat)
 
 # %% ../nbs/08_windows.ipynb #f3282f46
 def balanced(
