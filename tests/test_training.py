@@ -3,7 +3,8 @@ import os, signal, subprocess, sys
 
 import numpy as np, pandas as pd, pytest
 
-from apoptosis_nb.classifier import build_classifier, learned_history, load_classifier, train_classifier
+from apoptosis_nb.classifier import build_classifier, load_classifier, train_classifier
+from apoptosis_nb.networks import learned_history
 from apoptosis_nb.core import InputError
 from apoptosis_nb.windows import DynamicUnderSampling
 
