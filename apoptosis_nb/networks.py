@@ -6,7 +6,7 @@
 __all__ = ['MEMBER', 'use_cores', 'be_deterministic', 'worth_compiling', 'sigmoidal_drop', 'cosine_drop', 'lowest_loss',
            'train_network', 'learned_history', 'save_network', 'packaged_networks', 'load_network']
 
-# %% ../nbs/09_networks.ipynb #a6a50a17
+# %% ../nbs/09_networks.ipynb #8809dafd
 import importlib.resources, json, os, time, zipfile
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from keras import ops
 from tqdm.auto import tqdm
 from .core import InputError, plain, write_atomically, write_json, write_table
 
-# %% ../nbs/09_networks.ipynb #78faf1da
+# %% ../nbs/09_networks.ipynb #23cbf81a
 def use_cores(
     n, # int, threads that the network may use; None: as many as it likes
 ):
@@ -47,7 +47,7 @@ def worth_compiling(): # 'auto' or False, for `jit_compile`
     import tensorflow as tf
     return 'auto' if tf.config.list_physical_devices('GPU') else False
 
-# %% ../nbs/09_networks.ipynb #e58ec324
+# %% ../nbs/09_networks.ipynb #44d83c8f
 def sigmoidal_drop(
     epoch, # int from 0; arrays too
     epochs, # int, number of epochs
@@ -74,7 +74,7 @@ def cosine_drop(
     rate = end + (start - end)*(1 + np.cos(np.pi*t))/2
     return float(rate) if np.ndim(rate) == 0 else rate
 
-# %% ../nbs/09_networks.ipynb #f9fb47a9
+# %% ../nbs/09_networks.ipynb #dd9a599e
 def _values(variables): return [ops.convert_to_numpy(o) for o in variables]
 
 def _restore(variables, values):
@@ -105,7 +105,7 @@ class _State:
         _restore(self.variables(), now)
         self.history, self.best = words['history'], best
 
-# %% ../nbs/09_networks.ipynb #511393c2
+# %% ../nbs/09_networks.ipynb #c192729d
 def lowest_loss(
     row, # dict of the epoch's numbers
     earlier, # list of the rows before
@@ -146,9 +146,11 @@ def _train_epoch(model, training, validation, epoch, learning_rate):
     began = time.perf_counter()
     training.epoch = epoch
     model.optimizer.learning_rate = learning_rate
-    fitted = {k: float(v[0]) for k, v in model.fit(training, initial_epoch=epoch, epochs=epoch + 1, shuffle=False, verbose=0).history.items()}
-    validated = {f'val_{k}': float(v) for k, v in model.evaluate(validation, verbose=0, return_dict=True).items()}
-    return dict(epoch=epoch + 1, learning_rate=learning_rate, **fitted, **validated, seconds=time.perf_counter() - began)
+    fitted = model.fit(training, initial_epoch=epoch, epochs=epoch + 1, shuffle=False, verbose=0).history
+    validated = model.evaluate(validation, verbose=0, return_dict=True)
+    names = sorted(fitted, key=lambda o: (o != 'loss', o))
+    return dict(epoch=epoch + 1, learning_rate=learning_rate, **{o: float(fitted[o][0]) for o in names},
+                **{f'val_{o}': float(validated[o]) for o in names}, seconds=time.perf_counter() - began)
 
 def learned_history(
     history, # pd.DataFrame from `train_network`
@@ -156,7 +158,7 @@ def learned_history(
     "What must be the same when a training is repeated"
     return history.drop(columns='seconds')
 
-# %% ../nbs/09_networks.ipynb #0f3e0c7e
+# %% ../nbs/09_networks.ipynb #632a528f
 MEMBER = 'apoptosis_nb.json'
 
 def save_network(

@@ -4,11 +4,13 @@
 
 # %% auto #0
 __all__ = ['REPORTED', 'ANNOTATOR', 'INTACT_MIX', 'APOPTOTIC_MIX', 'DEBRIS', 'N_SLICES', 'Z_STEP_UM', 'Z_RANGE_UM',
-           'SMALLEST_NUCLEUS_UM2', 'SMALLEST_EVENT_UM2', 'FAINTEST_EVENT', 'true_counts', 'spheroid_rates', 'Layout',
-           'draw_points', 'keep_apart', 'Cell', 'instances_of', 'visible_um', 'is_seen', 'in_section', 'populate',
-           'render', 'truth_of', 'Spheroid', 'spheroid_optics', 'blurred_density', 'simulate_spheroid']
+           'SMALLEST_NUCLEUS_UM2', 'SMALLEST_MITOSIS_UM2', 'SMALLEST_EVENT_UM2', 'ISOLATED_UM2', 'FAINTEST_EVENT',
+           'true_counts', 'spheroid_rates', 'Layout', 'draw_points', 'keep_apart', 'Cell', 'instances_of', 'visible_um',
+           'is_seen', 'in_section', 'populate', 'render', 'truth_of', 'Spheroid', 'spheroid_optics', 'blurred_density',
+           'simulate_spheroid']
 
-# %% ../nbs/05_simulation.ipynb #f82287a7
+# %% ../nbs/05_simulation.ipynb #14fdb7c9
+from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -18,10 +20,10 @@ from scipy.spatial import cKDTree
 
 from .core import rng
 from .optics import Optics, acquire
-from .phantoms import APOPTOTIC, cut, n_fragments, phantom, section, shows
+from .phantoms import APOPTOTIC, MITOTIC, cut, n_fragments, phantom, section, shows
 from .spheroids import SpheroidId
 
-# %% ../nbs/05_simulation.ipynb #34168f26
+# %% ../nbs/05_simulation.ipynb #39ed2871
 REPORTED = { # dose: {what: (mean, SD) per slice}, thesis 2.1.6
     0: dict(intact=(507.15, 289.61), apoptotic=(2.05, 1.93)),
     4: dict(intact=(235.49, 140.89), apoptotic=(5.57, 4.79))}
@@ -40,7 +42,7 @@ def true_counts(
     # binomial thinning adds the variance of chance to that of the spheroids: take it off again
     return mean*factor, factor*np.sqrt(max(sd**2 - mean, (.3*mean)**2))
 
-# %% ../nbs/05_simulation.ipynb #752ac515
+# %% ../nbs/05_simulation.ipynb #921fbda7
 INTACT_MIX = { # dose: {kind: share}
     0: dict(interphase=.805, large=.04, small=.06, lobed=.04, binuclear=.015, micronucleated=.012, prometaphase=.006, metaphase=.011, misaligned=.003, anaphase=.008),
     4: dict(interphase=.725, large=.09, small=.05, lobed=.07, binuclear=.025, micronucleated=.025, prometaphase=.005, metaphase=.005, misaligned=.003, anaphase=.002)}
@@ -58,7 +60,7 @@ def spheroid_rates(
         rates[what] = float(np.clip(stream.gamma((mean/sd)**2, sd**2/mean), .15*mean, 3*mean))
     return rates
 
-# %% ../nbs/05_simulation.ipynb #97dc6b67
+# %% ../nbs/05_simulation.ipynb #c374cc21
 N_SLICES, Z_STEP_UM = 3, 10.
 Z_RANGE_UM = (-9., (N_SLICES-1)*Z_STEP_UM + 9.)
 
@@ -118,8 +120,9 @@ def keep_apart(
         if keep[i] and keep[j]: keep[j] = False
     return keep
 
-# %% ../nbs/05_simulation.ipynb #e98f7e11
-SMALLEST_NUCLEUS_UM2, SMALLEST_EVENT_UM2 = 30., 4. # less than that of a cell in a section does not count as seen
+# %% ../nbs/05_simulation.ipynb #3225ac44
+SMALLEST_NUCLEUS_UM2, SMALLEST_MITOSIS_UM2 = 30., 12. # less than that of a cell in a section does not count as seen
+SMALLEST_EVENT_UM2, ISOLATED_UM2 = 6., 12. # the same of an event that shows several fragments, and of one that shows a single body
 FAINTEST_EVENT = 1. # mean chromatin in its section below which nobody would call it an event; 1 = interphase
 
 @dataclass
@@ -151,30 +154,31 @@ def visible_um(
     stream, total, steps = rng(0, 'visible', kind), 0., np.arange(-12, 12.1, .75)
     for _ in range(n):
         bodies = phantom(kind, stream)
-        for dz in steps: total += .75*sum(is_seen(kind, area, light) for area, light in in_section(kind, bodies, dz))
+        for dz in steps: total += .75*sum(is_seen(kind, area, light, n) for area, light, n in in_section(kind, bodies, dz))
     return total/n
 
 def is_seen(
     kind, # str
     area_um2, # of the instance in the section
     light, # its chromatin, summed over the area
+    n_bodies, # of its bodies in the section
 ): # bool
     "Whether a section shows enough of an instance to be called seen"
-    if kind in APOPTOTIC: return area_um2 >= SMALLEST_EVENT_UM2 and light >= FAINTEST_EVENT*area_um2
-    return area_um2 >= SMALLEST_NUCLEUS_UM2
+    if kind in APOPTOTIC: return area_um2 >= (SMALLEST_EVENT_UM2 if n_bodies > 1 else ISOLATED_UM2) and light >= FAINTEST_EVENT*area_um2
+    return area_um2 >= (SMALLEST_MITOSIS_UM2 if kind in MITOTIC else SMALLEST_NUCLEUS_UM2)
 
-def in_section(kind, bodies, dz): # list of (area in um2, light) of each instance in a section at dz from the cell's middle
+def in_section(kind, bodies, dz): # list of (area in um2, light, bodies) of each instance in a section at dz from the cell's middle
     "What the ellipses of a cell alone say about a section through it"
     seen = {}
     for body, i in zip(bodies, instances_of(kind, len(bodies))):
         scale, gain, _ = section(body, dz - body.z)
         if not shows(body, gain) or (kind in APOPTOTIC and not body.fragment): continue
-        area, light = seen.get(i, (0, 0))
+        area, light, n = seen.get(i, (0, 0, 0))
         um2 = np.pi*(body.radius*scale)**2
-        seen[i] = area + um2, light + um2*gain*body.brightness
+        seen[i] = area + um2, light + um2*gain*body.brightness, n + 1
     return list(seen.values())
 
-# %% ../nbs/05_simulation.ipynb #477705f2
+# %% ../nbs/05_simulation.ipynb #7a354833
 def populate(
     spheroid, # SpheroidId
     seed, # int
@@ -201,18 +205,18 @@ def populate(
              *stream.choice(list(INTACT_MIX[spheroid.dose_gy]), len(nuclei), p=list(INTACT_MIX[spheroid.dose_gy].values())), *['debris']*len(specks)]
     return [Cell(i + 1, str(kind), *place, phantom(kind, stream)) for i, (kind, place) in enumerate(zip(kinds, np.vstack([events, nuclei, specks])))]
 
-# %% ../nbs/05_simulation.ipynb #a4c1c976
+# %% ../nbs/05_simulation.ipynb #741b9896
 def render(
     cells, # list of Cell
     z_um, # of the section
     size_px, # edge of the image
     pixel_size_um, # of the image
     stream, # np.random.Generator, for the grain
-): # scene (Y, X) float32 chromatin, instances (Y, X) uint16 (number of the nucleus or event, 0 none), rows of the truth
+): # scene (Y, X) float32 chromatin, instances (Y, X) uint16: 1 + index into the list, 0 none; list of (cell number, instance in the cell, bodies that show)
     "One section through all cells"
     scene = np.zeros((size_px, size_px), np.float32)
     strongest, owner = np.zeros_like(scene), np.zeros((size_px, size_px), np.uint16)
-    number = {}
+    number, shown = {}, Counter()
     for cell in cells:
         dz = z_um - cell.z
         if abs(dz) > 14: continue
@@ -228,15 +232,17 @@ def render(
             for i, instance in enumerate(instances_of(cell, len(cell.bodies))):
                 if cell.apoptotic and not cell.bodies[i].fragment: continue
                 mine = (bodies == i + 1) & (patch > strongest[there])
-                if mine.any(): owner[there][mine] = number.setdefault((cell.number, instance), len(number) + 1)
+                if not mine.any(): continue
+                owner[there][mine] = number.setdefault((cell.number, instance), len(number) + 1)
+                shown[cell.number, instance] += 1
             strongest[there] = np.maximum(strongest[there], patch)
         scene[there] += patch
-    return scene, owner, list(number)
+    return scene, owner, [(*o, shown[o]) for o in number]
 
 def truth_of(
     cells, # list of Cell
     owner, # (Y, X) uint16: 1 + index into `who`
-    who, # list of (cell number, instance in the cell)
+    who, # list of (cell number, instance in the cell, bodies that show)
     scene, # (Y, X) float
     layout, # Layout
     pixel_size_um,
@@ -251,9 +257,9 @@ def truth_of(
     y, x = (total(o)/np.maximum(area, 1) for o in np.divmod(at, owner.shape[1]))
     class_of, id_of = np.zeros(n, np.uint8), np.zeros(n, np.uint16)
     nuclei, events = [], []
-    for i, (number, instance) in enumerate(who, 1):
+    for i, (number, instance, n_bodies) in enumerate(who, 1):
         cell, um2 = by_number[number], area[i]*pixel_size_um**2
-        if not is_seen(cell.kind, um2, light[i]*pixel_size_um**2): continue
+        if not is_seen(cell.kind, um2, light[i]*pixel_size_um**2, n_bodies): continue
         place = dict(kind=cell.kind, y_px=y[i], x_px=x[i])
         distance = dict(distance_um=np.hypot(y[i]*pixel_size_um - layout.core_y, x[i]*pixel_size_um - layout.core_x))
         class_of[i], id_of[i] = (2 if cell.apoptotic else 1), 2*number + instance
@@ -263,7 +269,7 @@ def truth_of(
     events = pd.DataFrame(events, columns=['event', 'kind', 'y_px', 'x_px', 'n_fragments', 'distance_um', 'visibility'])
     return nuclei, events, class_of[owner], id_of[owner]
 
-# %% ../nbs/05_simulation.ipynb #92652ded
+# %% ../nbs/05_simulation.ipynb #297de85a
 @dataclass
 class Spheroid:
     "A simulated spheroid with its truth"
