@@ -11,7 +11,8 @@ DETECTIONS = {64: [f'fig_{n}' for n in (26, 27, 28, 29, 35)], 128: [f'fig_{n}' f
 
 SCENES = ['core', 'images', 'spheroids', 'phantoms', 'optics', 'simulation', 'dataset']
 WINDOWS = ['preprocessing', 'windows', 'trainings']
-NETWORKS = ['classifier', 'scanning', 'evaluation', 'whole_images']
+TRAINING = ['networks', 'classifier']
+NETWORKS = [*TRAINING, 'scanning', 'evaluation', 'whole_images']
 PAGES = ['plots', 'study']
 
 def modules(*names): return [f'apoptosis_nb/{o}.py' for group in names for o in group]
@@ -77,7 +78,7 @@ rule windows:
 for px, (table, pictures) in CLASSIFIERS.items():
     rule:
         name: f'train_{px}'
-        input: f'{OUT}/windows/windows_{px}.npz', notebook='nbs/study/70_train.ipynb', library=modules(WINDOWS, ['classifier'])
+        input: f'{OUT}/windows/windows_{px}.npz', notebook='nbs/study/70_train.ipynb', library=modules(WINDOWS, TRAINING)
         output: f'{OUT}/weights/classifier_{px}.keras', tables(table), figures(*pictures)
         params: given=parameters('70_train', px, results=OUT)
         priority: 10
@@ -127,14 +128,14 @@ rule missed_events:
     shell: PAPERMILL
 
 rule split_leak:
-    input: f'{OUT}/windows/windows_64.npz', notebook='nbs/study/130_split_leak.ipynb', library=modules(WINDOWS, ['classifier'])
+    input: f'{OUT}/windows/windows_64.npz', notebook='nbs/study/130_split_leak.ipynb', library=modules(WINDOWS, TRAINING)
     output: tables('split_leak'), figures('split_leak')
     params: given=parameters('130_split_leak', results=OUT)
     log: f'{OUT}/notebooks/130_split_leak.ipynb'
     shell: PAPERMILL
 
 rule real_nuclei:
-    input: f'{OUT}/weights/classifier_64.keras', notebook='nbs/study/140_real_nuclei.ipynb', library=modules(['mitocheck', 'classifier'], PAGES)
+    input: f'{OUT}/weights/classifier_64.keras', notebook='nbs/study/140_real_nuclei.ipynb', library=modules(['mitocheck'], TRAINING, PAGES)
     output: tables('real_nuclei')
     params: given=parameters('140_real_nuclei', results=OUT, simulated=f'{OUT}/weights/classifier_64.keras')
     log: f'{OUT}/notebooks/140_real_nuclei.ipynb'

@@ -6,7 +6,7 @@
 __all__ = ['EVENT_WIDTH', 'NUCLEUS_WIDTH', 'DOUBLES', 'ONE_BODY', 'MERGE_UM', 'JITTER_PX', 'middle_of', 'false_count',
            'annotate_slice', 'spheroid_ids', 'write_spheroid', 'write_annotations', 'simulate_dataset']
 
-# %% ../nbs/06_dataset.ipynb #de3baf3c
+# %% ../nbs/06_dataset.ipynb #7b8b1938
 import json, os
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from .images import write_stack
 from .simulation import ANNOTATOR, N_SLICES, Z_STEP_UM, Layout, simulate_spheroid
 from .spheroids import INDEX, SpheroidId, acas_report, acas_summary, load_index
 
-# %% ../nbs/06_dataset.ipynb #c9cdc3c7
+# %% ../nbs/06_dataset.ipynb #0ef3afca
 EVENT_WIDTH, NUCLEUS_WIDTH = .16, .12 # of the logistic curves, in log10 of the light and of the area
 
 def middle_of(
@@ -35,7 +35,7 @@ def middle_of(
     miss = lambda middle: expit((evidence - middle)/width).mean() - share
     return brentq(miss, evidence.min() - 20*width, evidence.max() + 20*width)
 
-# %% ../nbs/06_dataset.ipynb #f10dcb37
+# %% ../nbs/06_dataset.ipynb #0946133e
 DOUBLES = ['prometaphase', 'metaphase', 'misaligned', 'anaphase', 'micronucleated']
 ONE_BODY = ['condensed', 'crescent']
 MERGE_UM = 8. # how far the places of a nucleus in two slices may differ in ACAS's merged row
@@ -83,7 +83,7 @@ def annotate_slice(
 
 def _jitter(stream, points): return points + JITTER_PX*stream.normal(size=points.shape)
 
-# %% ../nbs/06_dataset.ipynb #1f469919
+# %% ../nbs/06_dataset.ipynb #6b1cf765
 def spheroid_ids(
     samples, # iterable of int
     spheroids_per_dose, # int
@@ -107,7 +107,7 @@ def write_spheroid(
     write_table(it.nuclei, stem.with_name(f'{spheroid}_truth_nuclei.csv'))
     write_table(it.events, last)
 
-# %% ../nbs/06_dataset.ipynb #7c94acc7
+# %% ../nbs/06_dataset.ipynb #4c54dbed
 def write_annotations(
     ids, # list of SpheroidId
     folder, # Path with their truth
@@ -141,7 +141,7 @@ def write_annotations(
                          (nuclei.z == z).sum(), (events.z == z).sum(), counts.n_intact, counts.n_apoptotic))
     return pd.DataFrame(rows, columns=INDEX)
 
-# %% ../nbs/06_dataset.ipynb #29cfdfdd
+# %% ../nbs/06_dataset.ipynb #13d8989a
 def simulate_dataset(
     folder, # str or Path, made if need be
     samples=range(1, 25), # the thesis has 24

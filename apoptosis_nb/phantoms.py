@@ -8,7 +8,7 @@ __all__ = ['AXIAL_UM', 'VISIBLE', 'INTACT', 'APOPTOTIC', 'MITOTIC', 'KINDS', 'Bo
            'prometaphase', 'metaphase', 'misaligned', 'anaphase', 'condensed', 'crescent', 'fragmented', 'debris',
            'phantom', 'n_fragments']
 
-# %% ../nbs/03_phantoms.ipynb #89cb4a52
+# %% ../nbs/03_phantoms.ipynb #09b77d1d
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import erf
@@ -16,7 +16,7 @@ from math import erf
 import numpy as np
 from scipy import ndimage as ndi
 
-# %% ../nbs/03_phantoms.ipynb #fc03aa0a
+# %% ../nbs/03_phantoms.ipynb #532237de
 @dataclass
 class Body:
     "A smooth blob of chromatin; lengths in um, relative to the middle of its cell"
@@ -44,7 +44,7 @@ def waves(
     k = np.arange(2, highest+1)
     return np.stack([k, amplitude*stream.normal(size=len(k))/(k-1), stream.uniform(0, 2*np.pi, len(k))], 1)
 
-# %% ../nbs/03_phantoms.ipynb #81a2de78
+# %% ../nbs/03_phantoms.ipynb #0fbb5492
 AXIAL_UM = 1.2 # sigma of the point spread function along z
 
 def section(
@@ -56,7 +56,7 @@ def section(
     upper, lower = ((o*body.depth - dz)/AXIAL_UM/np.sqrt(2) for o in (1, -1))
     return scale, .5*(erf(upper) - erf(lower)), .7*max(0., abs(dz) - .85*body.depth)
 
-# %% ../nbs/03_phantoms.ipynb #967c2aa4
+# %% ../nbs/03_phantoms.ipynb #32b183dd
 def outline(
     body, # Body
     y, x, # arrays in um, relative to the middle of the cell
@@ -84,7 +84,7 @@ def grain(
     tile = ndi.gaussian_filter(np.random.default_rng(7).normal(size=(size_px, size_px)), sigma_px, mode='wrap')
     return ((tile - tile.mean())/tile.std()).astype(np.float32)
 
-# %% ../nbs/03_phantoms.ipynb #5e60fe9f
+# %% ../nbs/03_phantoms.ipynb #0eaee25a
 def half_width(
     bodies, # list of Body
 ): # um from the middle of the cell to its furthest edge, with room for blur
@@ -106,12 +106,13 @@ def cut(
     pixel_size_um=.65, # of the patch
     stream=None, # np.random.Generator for the place in the grain tile; None for a fixed place
     offset=(0., 0.), # y, x in px between the middle of the cell and the centre of the middle pixel
-): # patch (Y, X) float32 chromatin, labels (Y, X) uint8: 1 + index of the body that the section cuts, 0 where none
+): # patch (Y, X) float32 chromatin, labels (Y, X) uint8: 1 + index of the body that the section cuts, the brightest where there are several; 0 where none
     "One section through one cell"
     half = int(np.ceil(half_width(bodies)/pixel_size_um))
     y, x = np.mgrid[-half:half+1, -half:half+1].astype(np.float32)
     y, x = (y - offset[0])*pixel_size_um, (x - offset[1])*pixel_size_um
     patch, labels = np.zeros(y.shape, np.float32), np.zeros(y.shape, np.uint8)
+    strongest = np.zeros(y.shape, np.float32)
     for i, body in enumerate(bodies):
         scale, gain, blur = section(body, dz - body.z)
         if gain < .01: continue
@@ -127,10 +128,12 @@ def cut(
             light = light*(1 - darkness*np.exp(-.5*(((y-ny)**2 + (x-nx)**2)/(.7*radius)**2)**1.5))
         if blur > .2: light = ndi.gaussian_filter(light, blur/pixel_size_um)
         patch += gain*light
-        if shows(body, gain): labels[d < 0] = i + 1
+        if shows(body, gain):
+            mine = (d < 0) & (gain*body.brightness > strongest) # fragments show through the pale rest of their cell
+            labels[mine], strongest[mine] = i + 1, gain*body.brightness
     return patch, labels
 
-# %% ../nbs/03_phantoms.ipynb #20020c0e
+# %% ../nbs/03_phantoms.ipynb #d4568138
 def _interphase(stream, size=1., lobes=.035):
     radius = size*np.clip(stream.normal(7.4, .9), 5., 10.5)
     nucleoli = [(*(stream.uniform(-.5, .5, 2)*radius), stream.uniform(.9, 2.), stream.uniform(.15, .6)) for _ in range(stream.integers(0, 5))]
@@ -158,7 +161,7 @@ def micronucleated(stream):
     micro = Body(stream.uniform(.8, 1.6), depth=2.5, brightness=nucleus.brightness*stream.uniform(.8, 1.2), texture=.1)
     return [nucleus, _moved(micro, nucleus.radius*np.sqrt(nucleus.elongation) + micro.radius + stream.uniform(.3, 2), angle)]
 
-# %% ../nbs/03_phantoms.ipynb #5986fae1
+# %% ../nbs/03_phantoms.ipynb #85889479
 def _chromosomes(stream, radius, n, spread, brightness):
     angles = stream.uniform(0, 2*np.pi, n)
     return [_moved(Body(stream.uniform(.8, 1.7), depth=3, elongation=stream.uniform(1.4, 3.2), angle=stream.uniform(0, np.pi), power=2.5,
@@ -191,7 +194,7 @@ def anaphase(stream):
         harmonics=waves(stream, .07, 7), brightness=brightness*stream.uniform(.85, 1.1), texture=.2)
     return [_moved(make(), distance, angle), _moved(make(), distance, angle + np.pi)]
 
-# %% ../nbs/03_phantoms.ipynb #6413a0e3
+# %% ../nbs/03_phantoms.ipynb #e56efb28
 def _ball(stream, radius, brightness):
     return Body(radius, depth=max(1.6, radius*stream.uniform(1., 1.4)), elongation=1 + stream.gamma(1.5, .08), angle=stream.uniform(0, np.pi),
         harmonics=waves(stream, .03, 4), brightness=brightness, texture=.05, fragment=True)
@@ -230,7 +233,7 @@ def debris(stream):
     "A bright speck that belongs to no cell"
     return [Body(stream.uniform(.4, 1.), depth=1.5, elongation=1 + stream.gamma(1., .5), angle=stream.uniform(0, np.pi), brightness=stream.uniform(1, 3))]
 
-# %% ../nbs/03_phantoms.ipynb #fed79a0f
+# %% ../nbs/03_phantoms.ipynb #5d9efdbb
 INTACT = {o.__name__: o for o in (interphase, large, small, lobed, binuclear, micronucleated, prometaphase, metaphase, misaligned, anaphase)}
 APOPTOTIC = {o.__name__: o for o in (condensed, crescent, fragmented)}
 MITOTIC = [o.__name__ for o in (prometaphase, metaphase, misaligned, anaphase)]

@@ -9,7 +9,7 @@ __all__ = ['REPORTED', 'ANNOTATOR', 'INTACT_MIX', 'APOPTOTIC_MIX', 'DEBRIS', 'N_
            'is_seen', 'in_section', 'populate', 'render', 'truth_of', 'Spheroid', 'spheroid_optics', 'blurred_density',
            'simulate_spheroid']
 
-# %% ../nbs/05_simulation.ipynb #14fdb7c9
+# %% ../nbs/05_simulation.ipynb #a53796db
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cache
@@ -23,7 +23,7 @@ from .optics import Optics, acquire
 from .phantoms import APOPTOTIC, MITOTIC, cut, n_fragments, phantom, section, shows
 from .spheroids import SpheroidId
 
-# %% ../nbs/05_simulation.ipynb #39ed2871
+# %% ../nbs/05_simulation.ipynb #e459b450
 REPORTED = { # dose: {what: (mean, SD) per slice}, thesis 2.1.6
     0: dict(intact=(507.15, 289.61), apoptotic=(2.05, 1.93)),
     4: dict(intact=(235.49, 140.89), apoptotic=(5.57, 4.79))}
@@ -42,7 +42,7 @@ def true_counts(
     # binomial thinning adds the variance of chance to that of the spheroids: take it off again
     return mean*factor, factor*np.sqrt(max(sd**2 - mean, (.3*mean)**2))
 
-# %% ../nbs/05_simulation.ipynb #921fbda7
+# %% ../nbs/05_simulation.ipynb #494b8a01
 INTACT_MIX = { # dose: {kind: share}
     0: dict(interphase=.805, large=.04, small=.06, lobed=.04, binuclear=.015, micronucleated=.012, prometaphase=.006, metaphase=.011, misaligned=.003, anaphase=.008),
     4: dict(interphase=.725, large=.09, small=.05, lobed=.07, binuclear=.025, micronucleated=.025, prometaphase=.005, metaphase=.005, misaligned=.003, anaphase=.002)}
@@ -60,7 +60,7 @@ def spheroid_rates(
         rates[what] = float(np.clip(stream.gamma((mean/sd)**2, sd**2/mean), .15*mean, 3*mean))
     return rates
 
-# %% ../nbs/05_simulation.ipynb #c374cc21
+# %% ../nbs/05_simulation.ipynb #9a85816c
 N_SLICES, Z_STEP_UM = 3, 10.
 Z_RANGE_UM = (-9., (N_SLICES-1)*Z_STEP_UM + 9.)
 
@@ -120,7 +120,7 @@ def keep_apart(
         if keep[i] and keep[j]: keep[j] = False
     return keep
 
-# %% ../nbs/05_simulation.ipynb #3225ac44
+# %% ../nbs/05_simulation.ipynb #114d13ee
 SMALLEST_NUCLEUS_UM2, SMALLEST_MITOSIS_UM2 = 30., 12. # less than that of a cell in a section does not count as seen
 SMALLEST_EVENT_UM2, ISOLATED_UM2 = 6., 12. # the same of an event that shows several fragments, and of one that shows a single body
 FAINTEST_EVENT = 1. # mean chromatin in its section below which nobody would call it an event; 1 = interphase
@@ -178,7 +178,7 @@ def in_section(kind, bodies, dz): # list of (area in um2, light, bodies) of each
         seen[i] = area + um2, light + um2*gain*body.brightness, n + 1
     return list(seen.values())
 
-# %% ../nbs/05_simulation.ipynb #7a354833
+# %% ../nbs/05_simulation.ipynb #3c892af5
 def populate(
     spheroid, # SpheroidId
     seed, # int
@@ -205,7 +205,7 @@ def populate(
              *stream.choice(list(INTACT_MIX[spheroid.dose_gy]), len(nuclei), p=list(INTACT_MIX[spheroid.dose_gy].values())), *['debris']*len(specks)]
     return [Cell(i + 1, str(kind), *place, phantom(kind, stream)) for i, (kind, place) in enumerate(zip(kinds, np.vstack([events, nuclei, specks])))]
 
-# %% ../nbs/05_simulation.ipynb #741b9896
+# %% ../nbs/05_simulation.ipynb #c8e54de5
 def render(
     cells, # list of Cell
     z_um, # of the section
@@ -269,7 +269,7 @@ def truth_of(
     events = pd.DataFrame(events, columns=['event', 'kind', 'y_px', 'x_px', 'n_fragments', 'distance_um', 'visibility'])
     return nuclei, events, class_of[owner], id_of[owner]
 
-# %% ../nbs/05_simulation.ipynb #297de85a
+# %% ../nbs/05_simulation.ipynb #136baa2c
 @dataclass
 class Spheroid:
     "A simulated spheroid with its truth"

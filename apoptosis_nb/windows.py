@@ -6,7 +6,7 @@
 __all__ = ['check_window', 'cut', 'place_windows', 'window_table', 'load_windows', 'turn', 'WindowBatches',
            'DynamicUnderSampling', 'balanced']
 
-# %% ../nbs/08_windows.ipynb #f64bb01f
+# %% ../nbs/08_windows.ipynb #847c220a
 import math, zlib
 
 import keras, numpy as np, pandas as pd
@@ -15,7 +15,7 @@ from .core import InputError, rng
 from .preprocessing import normalise, preprocess
 from .spheroids import annotations, read_slice
 
-# %% ../nbs/08_windows.ipynb #ea44a838
+# %% ../nbs/08_windows.ipynb #a0184396
 def check_window(
     shape, # (height, width) of an image in px
     window_px, # side of the window in px
@@ -38,7 +38,7 @@ def cut(
     if outside.any(): raise InputError(f'the window around y, x = {tuple(centres[outside][0].tolist())} reaches over the border of the image of {image.shape[0]} x {image.shape[1]} px: move it inside')
     return sliding_window_view(image, (window_px, window_px))[corners[:, 0], corners[:, 1]]
 
-# %% ../nbs/08_windows.ipynb #271cafa8
+# %% ../nbs/08_windows.ipynb #3160aa0a
 def place_windows(
     nuclei, # pd.DataFrame label (1 intact, 2 apoptotic), y_px, x_px
     shape, # (height, width) of the image in px
@@ -50,13 +50,15 @@ def place_windows(
     shift_intact=False, # shift the windows of intact nuclei just so
     background_per_image=0, # number of windows placed anywhere
     untreated_events=False, # positive windows from untreated spheroids as well
+    event_windows=1, # windows of each event, shifted each in its own way
 ): # pd.DataFrame y_px, x_px (centre, whole), label 0 or 1, source, row (of nuclei; -1 for background)
     "The training windows of one image (thesis 2.3.2)"
     check_window(shape, window_px)
     shift_px = window_px//4 if shift_px is None else shift_px
     least = np.array([window_px//2]*2)
     most = np.array(shape) - window_px + least
-    places, apoptotic = nuclei[['y_px', 'x_px']].to_numpy(float).reshape(-1, 2), (nuclei.label == 2).to_numpy(bool)
+    row = np.repeat(np.arange(len(nuclei)), np.where(nuclei.label == 2, event_windows, 1))
+    places, apoptotic = nuclei[['y_px', 'x_px']].to_numpy(float).reshape(-1, 2)[row], (nuclei.label == 2).to_numpy(bool)[row]
     moved = (random.random(len(places)) < shift_share) & (apoptotic | shift_intact)
     shifts = random.integers(-shift_px, shift_px, (len(places), 2), endpoint=True) * moved[:, None]
     centres = np.clip(np.rint(places).astype(int) + shifts, least, most)
@@ -67,16 +69,16 @@ def place_windows(
     anywhere = anywhere[clear(anywhere)][:background_per_image]
     intact = 'intact treated' if treated else 'intact untreated'
     return pd.concat([
-        pd.DataFrame(dict(y_px=centres[:, 0], x_px=centres[:, 1], label=apoptotic.astype(int), source=np.where(apoptotic, 'event', intact), row=range(len(places))))[keep],
+        pd.DataFrame(dict(y_px=centres[:, 0], x_px=centres[:, 1], label=apoptotic.astype(int), source=np.where(apoptotic, 'event', intact), row=row))[keep],
         pd.DataFrame(dict(y_px=anywhere[:, 0], x_px=anywhere[:, 1], label=0, source='background', row=-1))], ignore_index=True)
 
-# %% ../nbs/08_windows.ipynb #289f8f97
+# %% ../nbs/08_windows.ipynb #8d7da33c
 def window_table(
     index, # pd.DataFrame, one row a slice, from `spheroids.load_index`
     window_px=64, # side of the window in px
     who='acas', # whose annotations: 'acas' or 'truth'
     seed=0, # int
-    **options, # shift_px, shift_share, shift_intact, background_per_image, untreated_events: see `place_windows`
+    **options, # shift_px, shift_share, shift_intact, background_per_image, untreated_events, event_windows: see `place_windows`
 ): # pd.DataFrame slice, spheroid_id, sample, dose_gy, y_px, x_px (centre), label 0 or 1, source; kind and visibility as well, where who is 'truth'
     "The training windows of all slices"
     tables = []
@@ -106,7 +108,7 @@ def load_windows(
         windows[group.index] = crops if normalisation == 'image' else normalise(crops, normalisation)
     return windows
 
-# %% ../nbs/08_windows.ipynb #3a76cda2
+# %% ../nbs/08_windows.ipynb #3e73b4d3
 def turn(
     windows, # (N, h, h), square
     views, # (N,) 0 to 7: quarter turns, plus 4 where mirrored
@@ -118,7 +120,7 @@ def turn(
         windows[views == view] = np.rot90(chosen[:, :, ::-1] if view >= 4 else chosen, view % 4, axes=(1, 2))
     return windows
 
-# %% ../nbs/08_windows.ipynb #4fde175c
+# %% ../nbs/08_windows.ipynb #82d1bd20
 class WindowBatches(keras.utils.PyDataset):
     "All windows, once an epoch"
     def __init__(
@@ -165,7 +167,7 @@ class WindowBatches(keras.utils.PyDataset):
         windows, labels = (zlib.crc32(np.ascontiguousarray(o)) for o in (self.windows, self.labels))
         return dict(kind=type(self).__name__, n=len(self.labels), positive=int(self.labels.sum()), batch_size=self.batch_size, seed=self.seed, augment=self.augment, windows=windows, labels=labels)
 
-# %% ../nbs/08_windows.ipynb #50a1d57b
+# %% ../nbs/08_windows.ipynb #8982f7ad
 class DynamicUnderSampling(WindowBatches):
     "Every epoch: all positive windows, and as many (or `ratio` times as many) negative ones, new until the pool is used up and shuffled again"
     def __init__(
@@ -194,7 +196,7 @@ class DynamicUnderSampling(WindowBatches):
 
     def describe(self): return dict(super().describe(), ratio=self.ratio, repeat=self.repeat)
 
-# %% ../nbs/08_windows.ipynb #f3282f46
+# %% ../nbs/08_windows.ipynb #e45e30b3
 def balanced(
     labels, # (N,) 0 or 1
     seed=0, # int
