@@ -6,7 +6,7 @@
 __all__ = ['SIZES', 'build_classifier', 'WeightedCrossEntropy', 'Classifier', 'load_classifier', 'compile_classifier',
            'train_classifier', 'feature_maps']
 
-# %% ../nbs/10_classifier.ipynb #c8189570
+# %% ../nbs/10_classifier.ipynb #0ab88ffa
 import json, zlib
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from .networks import be_deterministic, load_network, save_network, sigmoidal_dr
 from .preprocessing import NORMALISATIONS, normalise
 from .windows import WindowBatches, turn
 
-# %% ../nbs/10_classifier.ipynb #d9d5ccdb
+# %% ../nbs/10_classifier.ipynb #da77b6f9
 SIZES = {64: dict(filters=8, n_blocks=4, dense=256), 128: dict(filters=16, n_blocks=5, dense=1024)}
 
 def build_classifier(
@@ -42,7 +42,7 @@ def build_classifier(
     for i in 1, 2: x = layers.Dense(dense, activation='relu', name=f'dense{i}')(x)
     return keras.Model(inputs, layers.Dense(1, activation='sigmoid', name='probability')(x), name=f'vgg_like_{window_px}')
 
-# %% ../nbs/10_classifier.ipynb #c75f771e
+# %% ../nbs/10_classifier.ipynb #6225d8d6
 @keras.saving.register_keras_serializable('apoptosis_nb')
 class WeightedCrossEntropy(keras.losses.Loss):
     "Binary cross-entropy with weight beta on the positive and 1/beta on the negative windows (thesis Eq. 13)"
@@ -66,7 +66,7 @@ class WeightedCrossEntropy(keras.losses.Loss):
 
     def get_config(self): return dict(super().get_config(), beta=self.beta)
 
-# %% ../nbs/10_classifier.ipynb #c0a7e538
+# %% ../nbs/10_classifier.ipynb #aced40f8
 class Classifier:
     "A trained network and what one must know to use it"
     def __init__(
@@ -77,12 +77,13 @@ class Classifier:
         normalisation='image', # of raw crops, one of `preprocessing.NORMALISATIONS`
         batch=128, # windows computed at once
         views=1, # of a window's eight orientations, over which the probability is averaged
+        second_look=False, # was the threshold chosen for events that are looked at again? See `scanning.detect`
         **about, # anything else worth keeping, for JSON
     ):
         if normalisation not in NORMALISATIONS: raise InputError(f'normalisation {normalisation!r}: choose one of {", ".join(NORMALISATIONS)}')
         self.model, self.window_px = model, model.input_shape[1]
         if keras.backend.backend() == 'tensorflow': model.jit_compile = False # compiling costs seconds and gains nothing here
-        self.threshold, self.pixel_size_um, self.normalisation, self.batch, self.views, self.about = float(threshold), pixel_size_um, normalisation, batch, views, about
+        self.threshold, self.pixel_size_um, self.normalisation, self.batch, self.views, self.second_look, self.about = float(threshold), pixel_size_um, normalisation, batch, views, second_look, about
 
     def __repr__(self): return f'Classifier({self.window_px} px windows of {self.pixel_size_um} um/px, normalisation={self.normalisation!r}, threshold={self.threshold:.3g})'
 
@@ -110,7 +111,7 @@ class Classifier:
         return self.probabilities(normalise(crops, self.normalisation))
 
     def metadata(self): # dict
-        return dict(self.about, threshold=self.threshold, pixel_size_um=self.pixel_size_um, normalisation=self.normalisation, views=self.views)
+        return dict(self.about, threshold=self.threshold, pixel_size_um=self.pixel_size_um, normalisation=self.normalisation, views=self.views, second_look=self.second_look)
 
     def save(
         self,
@@ -126,7 +127,7 @@ def load_classifier(
     model, metadata = load_network(name_or_path, 'classifier')
     return Classifier(model, **metadata)
 
-# %% ../nbs/10_classifier.ipynb #a3f9e6a4
+# %% ../nbs/10_classifier.ipynb #fc5358bc
 def compile_classifier(
     model, # keras.Model
     beta=4., # of the weighted cross-entropy
@@ -137,7 +138,7 @@ def compile_classifier(
     model.optimizer.build(model.trainable_variables)
     return model
 
-# %% ../nbs/10_classifier.ipynb #28035d6e
+# %% ../nbs/10_classifier.ipynb #72a0f089
 def train_classifier(
     training, # keras.utils.PyDataset such as DynamicUnderSampling; or (windows (N, h, w), labels (N,)), all of them every epoch
     validation, # (windows (N, h, w) normalised, labels (N,))
@@ -149,6 +150,7 @@ def train_classifier(
     seed=0, # int, of the weights and of everything random
     start=1e-3, # learning rate of the first epoch
     end=1e-4, # learning rate of the last epoch
+    average=0., # share of the earlier epochs in the running mean of the weights, which is then what is kept; see `networks.train_network`
     checkpoint_every=10, # epochs between two states on disk
     quiet=False, # no progress bar
     on_epoch=None, # function of the epoch's row (dict), called when the epoch is over and kept
@@ -165,11 +167,11 @@ def train_classifier(
     layout = zlib.crc32(json.dumps(model.get_config(), sort_keys=True, default=str).encode())
     parameters = dict(beta=beta, epochs=epochs, seed=seed, start=start, end=end, model=model.name, layers=layout, weights=weights, training=describe(), validation=validation.describe())
     rates = sigmoidal_drop(np.arange(epochs), epochs, start, end)
-    history = train_network(model, training, validation, folder, rates, parameters, checkpoint_every=checkpoint_every, quiet=quiet, on_epoch=on_epoch)
+    history = train_network(model, training, validation, folder, rates, parameters, average=average, checkpoint_every=checkpoint_every, quiet=quiet, on_epoch=on_epoch)
     Classifier(model, beta=beta, seed=seed, **metadata).save(Path(folder)/'best.keras')
     return history
 
-# %% ../nbs/10_classifier.ipynb #459ca598
+# %% ../nbs/10_classifier.ipynb #1740a0af
 def feature_maps(
     classifier, # Classifier
     window, # (window_px, window_px) normalised

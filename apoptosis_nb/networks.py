@@ -6,7 +6,7 @@
 __all__ = ['MEMBER', 'use_cores', 'be_deterministic', 'worth_compiling', 'sigmoidal_drop', 'cosine_drop', 'lowest_loss',
            'train_network', 'learned_history', 'save_network', 'packaged_networks', 'load_network']
 
-# %% ../nbs/09_networks.ipynb #8809dafd
+# %% ../nbs/09_networks.ipynb #2c7149f1
 import importlib.resources, json, os, time, zipfile
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from keras import ops
 from tqdm.auto import tqdm
 from .core import InputError, plain, write_atomically, write_json, write_table
 
-# %% ../nbs/09_networks.ipynb #23cbf81a
+# %% ../nbs/09_networks.ipynb #7f6a0029
 def use_cores(
     n, # int, threads that the network may use; None: as many as it likes
 ):
@@ -47,7 +47,7 @@ def worth_compiling(): # 'auto' or False, for `jit_compile`
     import tensorflow as tf
     return 'auto' if tf.config.list_physical_devices('GPU') else False
 
-# %% ../nbs/09_networks.ipynb #44d83c8f
+# %% ../nbs/09_networks.ipynb #90d684c3
 def sigmoidal_drop(
     epoch, # int from 0; arrays too
     epochs, # int, number of epochs
@@ -74,7 +74,7 @@ def cosine_drop(
     rate = end + (start - end)*(1 + np.cos(np.pi*t))/2
     return float(rate) if np.ndim(rate) == 0 else rate
 
-# %% ../nbs/09_networks.ipynb #dd9a599e
+# %% ../nbs/09_networks.ipynb #c40572e2
 def _values(variables): return [ops.convert_to_numpy(o) for o in variables]
 
 def _restore(variables, values):
@@ -84,12 +84,12 @@ class _State:
     "What a training is at the end of an epoch, in one file"
     def __init__(self, folder, model, parameters):
         self.path, self.model, self.parameters = Path(folder)/'state.npz', model, plain(parameters)
-        self.history, self.best = [], _values(model.variables)
+        self.history, self.best, self.mean, self.now = [], _values(model.variables), _values(model.variables), None
 
     def variables(self): return [*self.model.variables, *self.model.optimizer.variables]
 
     def save(self):
-        groups = dict(now=_values(self.variables()), best=self.best)
+        groups = dict(now=self.now, best=self.best, mean=self.mean)
         arrays = {f'{name}{i:03}': o for name, values in groups.items() for i, o in enumerate(values)}
         words = json.dumps(dict(parameters=self.parameters, history=self.history))
         with write_atomically(self.path) as temporary: np.savez(temporary, words=words, **arrays)
@@ -97,15 +97,20 @@ class _State:
     def load(self):
         with np.load(self.path) as f:
             words = json.loads(str(f['words']))
-            now, best = ([f[o] for o in sorted(f.files) if o.startswith(name)] for name in ('now', 'best'))
+            groups = [[f[o] for o in sorted(f.files) if o.startswith(name)] for name in ('now', 'best', 'mean')]
         theirs = words['parameters']
         other = [o for o in sorted({*theirs, *self.parameters}) if theirs.get(o) != self.parameters.get(o)]
         if other: raise InputError(
             f'{self.path.parent}: holds a training with another {", ".join(f"{o} ({theirs.get(o)}, now {self.parameters.get(o)})" for o in other)}; delete the folder or choose another')
-        _restore(self.variables(), now)
-        self.history, self.best = words['history'], best
+        self.history, (self.now, self.best, self.mean) = words['history'], groups
 
-# %% ../nbs/09_networks.ipynb #c192729d
+    def average(self, share):
+        "The running mean of the epochs' weights; the first ones, still far off, fade sooner"
+        share = min(share, len(self.history)/(len(self.history) + 3))
+        values = _values(self.model.variables)
+        self.mean = [share*a + (1 - share)*b if b.dtype.kind == 'f' else b for a, b in zip(self.mean, values)]
+
+# %% ../nbs/09_networks.ipynb #312ee64b
 def lowest_loss(
     row, # dict of the epoch's numbers
     earlier, # list of the rows before
@@ -121,17 +126,20 @@ def train_network(
     rates, # (epochs,) learning rates
     parameters, # dict, what makes this training what it is: one with others is not continued
     better=lowest_loss, # function of an epoch's row and the list of those before: is its network to be kept?
+    average=0., # share of the earlier epochs in the running mean of the weights, e.g. .8; 0: each epoch by itself
     checkpoint_every=10, # epochs between two states on disk
     quiet=False, # no progress bar
-    on_epoch=None, # function of the epoch's row (dict), called when the epoch is over and kept
+    on_epoch=None, # function of the epoch's row (dict), called when the epoch is over and kept; the model then has the weights that were validated
 ): # pd.DataFrame epoch (from 1), learning_rate, loss and metrics, the same with val_, seconds
     "Train, keep the best epoch, and go on where an earlier call was stopped"
+    if not 0 <= average < 1: raise InputError(f'average {average}: take a share from 0 to less than 1')
+    parameters = dict(parameters, average=average)
     epochs, state = len(rates), _State(folder, model, parameters)
     if state.path.is_file(): state.load()
     else: write_json(parameters, Path(folder)/'parameters.json')
     bar = tqdm(range(len(state.history), epochs), initial=len(state.history), total=epochs, unit='epoch', disable=quiet)
     for epoch in bar:
-        row = _train_epoch(model, training, validation, epoch, float(rates[epoch]))
+        row = _train_epoch(state, training, validation, epoch, float(rates[epoch]), average)
         if better(row, state.history): state.best = _values(model.variables)
         state.history.append(row)
         bar.set_postfix({o: f'{row[o]:.4f}' for o in ('loss', 'val_loss')} | dict(best=f"{min(o['val_loss'] for o in state.history):.4f}"))
@@ -142,11 +150,15 @@ def train_network(
     write_table(history, Path(folder)/'history.csv')
     return history
 
-def _train_epoch(model, training, validation, epoch, learning_rate):
-    began = time.perf_counter()
+def _train_epoch(state, training, validation, epoch, learning_rate, average):
+    began, model = time.perf_counter(), state.model
     training.epoch = epoch
+    if state.now is not None: _restore(state.variables(), state.now)
     model.optimizer.learning_rate = learning_rate
     fitted = model.fit(training, initial_epoch=epoch, epochs=epoch + 1, shuffle=False, verbose=0).history
+    state.now = _values(state.variables())
+    state.average(average)
+    if average: _restore(model.variables, state.mean)
     validated = model.evaluate(validation, verbose=0, return_dict=True)
     names = sorted(fitted, key=lambda o: (o != 'loss', o))
     return dict(epoch=epoch + 1, learning_rate=learning_rate, **{o: float(fitted[o][0]) for o in names},
@@ -158,7 +170,7 @@ def learned_history(
     "What must be the same when a training is repeated"
     return history.drop(columns='seconds')
 
-# %% ../nbs/09_networks.ipynb #632a528f
+# %% ../nbs/09_networks.ipynb #6e6b88db
 MEMBER = 'apoptosis_nb.json'
 
 def save_network(

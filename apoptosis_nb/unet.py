@@ -7,7 +7,7 @@ __all__ = ['NAMES', 'SMOOTH_PX', 'LOSSES', 'SCHEDULES', 'build_unet', 'class_wei
            'OverlapLoss', 'learning_rates', 'compile_unet', 'best_mean_iou', 'train_unet', 'receptive_radius',
            'Segmenter', 'load_segmenter']
 
-# %% ../nbs/16_unet.ipynb #589381eb
+# %% ../nbs/16_unet.ipynb #6b7893d0
 import json, zlib
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from .networks import be_deterministic, cosine_drop, load_network, save_network,
 from .preprocessing import check_image
 from .tiles import TileBatches, assert_apart, stretch
 
-# %% ../nbs/16_unet.ipynb #2e6a23ff
+# %% ../nbs/16_unet.ipynb #55929a72
 NAMES = 'background', 'intact', 'apoptotic'
 
 def build_unet(
@@ -46,7 +46,7 @@ def build_unet(
     scores = layers.Conv2D(n_classes, 1, name='scores')(x)
     return keras.Model(inputs, layers.Softmax(dtype='float32', name='probability')(scores), name=f'unet_{filters}x{n_blocks}')
 
-# %% ../nbs/16_unet.ipynb #11d033f6
+# %% ../nbs/16_unet.ipynb #c24dbd87
 SMOOTH_PX = 1. # added to numerator and denominator of an index
 
 def class_weights(
@@ -116,7 +116,7 @@ LOSSES = { # name: function of the class weights
     'focal_tversky': lambda weights: OverlapLoss(weights, gamma=.75),
     'boundary': lambda weights: OverlapLoss(weights, boundary=.3)}
 
-# %% ../nbs/16_unet.ipynb #ce3d75b6
+# %% ../nbs/16_unet.ipynb #26f6abff
 SCHEDULES = { # what the thesis shows: batch_size, epochs, first and last learning rate, how it falls
     'a': dict(batch_size=8, epochs=300, start=1e-3, end=1e-4, drop='sigmoidal'),
     'b': dict(batch_size=4, epochs=200, start=5e-3, end=1e-3, drop='cosine', restart_every=50),
@@ -171,6 +171,7 @@ def train_unet(
     end=5e-4, # learning rate of the last one
     drop='cosine', # see `learning_rates`
     restart_every=None, # see `learning_rates`
+    average=0., # share of the earlier epochs in the running mean of the weights, which is then what is kept; see `networks.train_network`
     mixed=False, # mixed precision: half the memory and twice the speed on a GPU
     checkpoint_every=10, # epochs between two states on disk
     quiet=False, # no progress bar
@@ -204,11 +205,11 @@ def train_unet(
                 best[name] = iou
                 Segmenter(model, **about, epoch=row['epoch'], iou=iou).save(path)
 
-    history = train_network(model, batches, checks, folder, rates, parameters, best_mean_iou, checkpoint_every, quiet, keep)
+    history = train_network(model, batches, checks, folder, rates, parameters, best_mean_iou, average, checkpoint_every, quiet, keep)
     Segmenter(model, **about).save(folder/'best.keras')
     return history
 
-# %% ../nbs/16_unet.ipynb #e53dea25
+# %% ../nbs/16_unet.ipynb #b7b7b40b
 def receptive_radius(
     n_blocks=4, # of the UNet
 ): # int, px

@@ -7,7 +7,7 @@ __all__ = ['EVENT_UM', 'THRESHOLDS', 'assign_slices', 'event_points', 'scan_slic
            'sort_detections', 'detection_table', 'coordinates_table', 'stride_table', 'threshold_curve',
            'best_threshold', 'follow_events', 'summarise_events', 'found_by_visibility']
 
-# %% ../nbs/24_whole_images.ipynb #578b35de
+# %% ../nbs/24_whole_images.ipynb #f68b11b7
 import time
 
 import numpy as np, pandas as pd
@@ -15,10 +15,10 @@ from tqdm.auto import tqdm
 
 from .core import InputError, rng
 from .evaluation import match_events, score_events, score_together
-from .scanning import group_windows, scan
+from .scanning import find_candidates, group_windows, scan
 from .spheroids import annotations, assert_disjoint, read_slice, split_by
 
-# %% ../nbs/24_whole_images.ipynb #98f2fd3a
+# %% ../nbs/24_whole_images.ipynb #1e78af4d
 def assign_slices(
     index, # pd.DataFrame, one row a slice, from `load_index`
     test_samples=4, # the last samples, kept for whole images; the thesis: samples 21-24
@@ -49,7 +49,7 @@ def _spread(slices, n, random):
     turn = order.groupby('spheroid_id').cumcount()
     return turn.sort_values(kind='stable').index[:n]
 
-# %% ../nbs/24_whole_images.ipynb #e3792f90
+# %% ../nbs/24_whole_images.ipynb #34c6ce49
 EVENT_UM = 20. # radius of an event, and the greatest distance between a detection and the event it finds (thesis 2.1.4)
 
 def event_points(
@@ -64,21 +64,23 @@ def scan_slices(
     slices, # pd.DataFrame, rows of the index
     classifier, # Classifier
     stride_px=None, # half a window unless given
-): # dict slice -> (scan pd.DataFrame, seconds)
+    second_look=False, # look at what the scan finds again, see `scanning.find_candidates`
+): # dict slice -> (windows of the scan, or with a second look the candidates: pd.DataFrame, seconds)
     "Scan slices whole; the seconds are those of pre-processing and scanning, not of reading"
     scans = {}
     for _, row in tqdm(slices.iterrows(), total=len(slices), desc='slices'):
         image, began = read_slice(row), time.perf_counter()
-        windows = scan(image, classifier, stride_px)
-        scans[row['slice']] = windows, time.perf_counter() - began
+        found = find_candidates(image, classifier, stride_px) if second_look else scan(image, classifier, stride_px)
+        scans[row['slice']] = found, time.perf_counter() - began
     return scans
 
 def detect_slices(
     scans, # from `scan_slices`
-    threshold, # probability from which a window is positive
+    threshold, # probability from which a window, or a candidate, is positive
 ): # dict slice -> events pd.DataFrame y_px, x_px, score, n_windows
     "The events of scanned slices"
-    return {name: group_windows(windows[windows.probability >= threshold]) for name, (windows, _) in scans.items()}
+    def events(found): return group_windows(found[found.probability >= threshold]) if 'probability' in found else found[found.score >= threshold].reset_index(drop=True)
+    return {name: events(found) for name, (found, _) in scans.items()}
 
 def score_slices(
     slices, # pd.DataFrame, rows of the index
@@ -92,7 +94,7 @@ def score_slices(
         rows.append(dict(slice=row['slice'], detected=len(found), annotated=len(events), **score_events(found, events, EVENT_UM/row.pixel_size_um)))
     return pd.DataFrame(rows)
 
-# %% ../nbs/24_whole_images.ipynb #85cd16f7
+# %% ../nbs/24_whole_images.ipynb #21f6b644
 def sort_detections(
     row, # a row of the index
     found, # events pd.DataFrame y_px, x_px of the slice
@@ -144,7 +146,7 @@ def stride_table(
     columns = ['slice', 'stride_px', 'detected', 'annotated', 'tp', 'fp', 'fn', 'precision', 'recall', 'f1', 'seconds']
     return pd.concat(tables).sort_values(['slice', 'stride_px'], ascending=[True, False], ignore_index=True)[columns]
 
-# %% ../nbs/24_whole_images.ipynb #97bf7e1f
+# %% ../nbs/24_whole_images.ipynb #b562d25a
 THRESHOLDS = np.array([.05, .1, .2, .3, .4, .5, .6, .7, .8, .85, .9, .925, .95, .965, .98, .99, .995, .998, .999, .9995, .9998, .9999, .99995, .99999])
 
 def threshold_curve(
@@ -170,7 +172,7 @@ def best_threshold(
     run = [o for o in np.split(good, np.flatnonzero(np.diff(good) > 1) + 1) if best in o][0]
     return float(curve.threshold.iloc[run[len(run)//2]])
 
-# %% ../nbs/24_whole_images.ipynb #05c89185
+# %% ../nbs/24_whole_images.ipynb #ac0519b9
 def follow_events(
     slices, # pd.DataFrame, rows of the index
     detected, # from `detect_slices`
