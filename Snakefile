@@ -5,6 +5,7 @@ import json
 
 RUN = config['run']
 OUT, DATA = f'results/{RUN}', f'data/simulated/{RUN}'
+SCHEDULES, VARIANTS, ABLATION_SEEDS = config['unet_schedules'], config['ablation']['variants'], config['ablation']['seeds']
 BETAS, SEEDS = (config['notebooks']['90_beta_sweep'][o] for o in ('betas', 'seeds'))
 CLASSIFIERS = {64: ('table_1', ['fig_24', 'fig_25']), 128: ('table_6', ['fig_30'])}
 DETECTIONS = {64: [f'fig_{n}' for n in (26, 27, 28, 29, 35)], 128: [f'fig_{n}' for n in range(31, 35)]}
@@ -13,16 +14,17 @@ SCENES = ['core', 'images', 'spheroids', 'phantoms', 'optics', 'simulation', 'da
 WINDOWS = ['preprocessing', 'windows', 'trainings']
 TRAINING = ['networks', 'classifier']
 NETWORKS = [*TRAINING, 'scanning', 'evaluation', 'whole_images']
+SEGMENTS = ['networks', 'tiles', 'unet', 'counting', 'acas', 'evaluation', 'instances', 'whole_images', 'segmentations']
 PAGES = ['plots', 'study']
 
 def modules(*names): return [f'apoptosis_nb/{o}.py' for group in names for o in group]
 def tables(*names): return [f'{OUT}/tables/{o}.csv' for o in names]
 def figures(*names): return [f'{OUT}/figures/{o}.png' for o in names]
 
-def parameters(name, window_px=None, **more):
+def parameters(notebook, window_px=None, /, **more):
     "What the configuration and the rule give to a notebook, as JSON, which is YAML"
-    own = config['notebooks'].get(name, {})
-    by_size = config['window_px'].get(int(window_px), {}).get(name, {}) if window_px else {}
+    own = config['notebooks'].get(notebook, {})
+    by_size = config['window_px'].get(int(window_px), {}).get(notebook, {}) if window_px else {}
     size = dict(window_px=int(window_px)) if window_px else {}
     return json.dumps({**own, **by_size, **size, **more})
 
@@ -47,8 +49,8 @@ rule dataset:
     shell: PAPERMILL
 
 rule principles:
-    input: notebook='nbs/study/30_principles.ipynb', library=modules(['diagrams', 'study'])
-    output: figures('fig_11', 'fig_15', 'fig_16', 'fig_17', 'fig_20', 'fig_22', 'fig_23')
+    input: notebook='nbs/study/30_principles.ipynb', library=modules(['diagrams', 'unet', 'study'])
+    output: figures('fig_11', 'fig_15', 'fig_16', 'fig_17', 'fig_20', 'fig_21', 'fig_22', 'fig_23')
     params: given=parameters('30_principles', results=OUT)
     log: f'{OUT}/notebooks/30_principles.ipynb'
     shell: PAPERMILL
@@ -141,8 +143,70 @@ rule real_nuclei:
     log: f'{OUT}/notebooks/140_real_nuclei.ipynb'
     shell: PAPERMILL
 
+rule tiles:
+    input: f'{DATA}/index.csv', tables('splits'), notebook='nbs/study/150_tiles.ipynb', library=modules(['tiles', 'segmentations'])
+    output: f'{OUT}/tiles/tiles_truth.npz', f'{OUT}/tiles/tiles_acas.npz', tables('tiles'), figures('tiles')
+    params: given=parameters('150_tiles', data=DATA, results=OUT)
+    log: f'{OUT}/notebooks/150_tiles.ipynb'
+    shell: PAPERMILL
+
+# The chosen schedule, c, is trained for longer than what is only compared.
+rule unet_run:
+    input: f'{OUT}/tiles/tiles_truth.npz', notebook='nbs/study/160_unet_run.ipynb', library=modules(['networks', 'tiles', 'unet'])
+    output: f'{OUT}/tables/unet/unet_{{schedule}}.csv', f'{OUT}/weights/unet_{{schedule}}.keras'
+    params: given=lambda w: parameters('160_unet_run', results=OUT, name=f'unet_{w.schedule}', schedule=w.schedule.replace('_', ' '), **SCHEDULES[w.schedule])
+    priority: 8
+    log: f'{OUT}/notebooks/160_unet_{{schedule}}.ipynb'
+    shell: PAPERMILL
+
+rule unet:
+    input: expand(f'{OUT}/tables/unet/unet_{{schedule}}.csv', schedule=SCHEDULES), notebook='nbs/study/170_unet.ipynb', library=modules(PAGES)
+    output: tables('unet_training'), figures('fig_36', 'fig_37')
+    params: given=parameters('170_unet', results=OUT)
+    log: f'{OUT}/notebooks/170_unet.ipynb'
+    shell: PAPERMILL
+
+rule count:
+    input: f'{DATA}/index.csv', tables('splits'), f'{OUT}/weights/unet_c.keras', notebook='nbs/study/180_count.ipynb', library=modules(SEGMENTS, PAGES)
+    output: f'{OUT}/weights/segmenter.keras', tables('unet_images', 'event_scores', 'table_9'), figures(*(f'fig_{n}' for n in range(38, 44)))
+    params: given=parameters('180_count', data=DATA, results=OUT)
+    priority: 5
+    log: f'{OUT}/notebooks/180_count.ipynb'
+    shell: PAPERMILL
+
+rule methods:
+    input: f'{DATA}/index.csv', tables('splits'), f'{OUT}/weights/segmenter.keras', [f'{OUT}/weights/detector_{px}.keras' for px in (64, 128)], notebook='nbs/study/190_methods.ipynb',
+        library=modules(NETWORKS, SEGMENTS, ['statistics'], PAGES)
+    output: tables('methods', 'doses'), figures('fig_45', 'fig_46', 'agreement', 'doses')
+    params: given=parameters('190_methods', data=DATA, results=OUT)
+    threads: 2
+    log: f'{OUT}/notebooks/190_methods.ipynb'
+    shell: PAPERMILL
+
+rule ablation_run:
+    input: f'{OUT}/tiles/tiles_truth.npz', f'{OUT}/tiles/tiles_acas.npz', notebook='nbs/study/160_unet_run.ipynb', library=modules(['networks', 'tiles', 'unet'])
+    output: f'{OUT}/tables/unet/ablation_{{variant}}_{{seed}}.csv', f'{OUT}/weights/ablation_{{variant}}_{{seed}}.keras'
+    params: given=lambda w: parameters('160_unet_run', **{'results': OUT, 'name': f'ablation_{w.variant}_{w.seed}', 'seed': int(w.seed), 'epochs_scale': config['ablation']['epochs_scale'], **VARIANTS[w.variant]})
+    log: f'{OUT}/notebooks/160_ablation_{{variant}}_{{seed}}.ipynb'
+    shell: PAPERMILL
+
+rule ablation:
+    input: expand(f'{OUT}/tables/unet/ablation_{{variant}}_{{seed}}.csv', variant=VARIANTS, seed=ABLATION_SEEDS), notebook='nbs/study/200_ablation.ipynb', library=modules(PAGES)
+    output: tables('ablation', 'ablation_means'), figures('ablation')
+    params: given=parameters('200_ablation', results=OUT, variants=list(VARIANTS), seeds=ABLATION_SEEDS)
+    log: f'{OUT}/notebooks/200_ablation.ipynb'
+    shell: PAPERMILL
+
+rule dataset2:
+    input: f'{OUT}/weights/segmenter.keras', notebook='nbs/study/210_dataset2.ipynb', library=modules(SCENES, SEGMENTS, PAGES)
+    output: tables('dataset2'), figures('fig_44')
+    params: given=parameters('210_dataset2', data=f'{DATA}_2', results=OUT)
+    threads: 2
+    log: f'{OUT}/notebooks/210_dataset2.ipynb'
+    shell: PAPERMILL
+
 rule summary:
-    input: tables('counts', 'table_2', 'table_5', 'table_7', 'missed_events', 'split_leak', 'real_nuclei', 'detection_64', 'detection_128', 'table_1', 'table_6'),
+    input: tables('counts', 'table_2', 'table_5', 'table_7', 'missed_events', 'split_leak', 'real_nuclei', 'detection_64', 'detection_128', 'table_1', 'table_6', 'unet_training', 'unet_images', 'methods', 'ablation', 'dataset2'),
         figures('fig_06', 'fig_11', 'fig_18'), notebook='nbs/study/900_summary.ipynb', library=modules(['summary'])
     output: f'{OUT}/summary.md', f'{OUT}/run.json'
     params: given=parameters('900_summary', results=OUT, run=RUN, config=f'config/{RUN}.yaml')

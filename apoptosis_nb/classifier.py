@@ -6,7 +6,7 @@
 __all__ = ['SIZES', 'build_classifier', 'WeightedCrossEntropy', 'Classifier', 'load_classifier', 'compile_classifier',
            'train_classifier', 'feature_maps']
 
-# %% ../nbs/10_classifier.ipynb #0ab88ffa
+# %% ../nbs/10_classifier.ipynb #cc87b2c3
 import json, zlib
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from .networks import be_deterministic, load_network, save_network, sigmoidal_dr
 from .preprocessing import NORMALISATIONS, normalise
 from .windows import WindowBatches, turn
 
-# %% ../nbs/10_classifier.ipynb #da77b6f9
+# %% ../nbs/10_classifier.ipynb #99121daa
 SIZES = {64: dict(filters=8, n_blocks=4, dense=256), 128: dict(filters=16, n_blocks=5, dense=1024)}
 
 def build_classifier(
@@ -42,7 +42,7 @@ def build_classifier(
     for i in 1, 2: x = layers.Dense(dense, activation='relu', name=f'dense{i}')(x)
     return keras.Model(inputs, layers.Dense(1, activation='sigmoid', name='probability')(x), name=f'vgg_like_{window_px}')
 
-# %% ../nbs/10_classifier.ipynb #6225d8d6
+# %% ../nbs/10_classifier.ipynb #bd16c15e
 @keras.saving.register_keras_serializable('apoptosis_nb')
 class WeightedCrossEntropy(keras.losses.Loss):
     "Binary cross-entropy with weight beta on the positive and 1/beta on the negative windows (thesis Eq. 13)"
@@ -66,7 +66,7 @@ class WeightedCrossEntropy(keras.losses.Loss):
 
     def get_config(self): return dict(super().get_config(), beta=self.beta)
 
-# %% ../nbs/10_classifier.ipynb #aced40f8
+# %% ../nbs/10_classifier.ipynb #13f228b2
 class Classifier:
     "A trained network and what one must know to use it"
     def __init__(
@@ -127,7 +127,7 @@ def load_classifier(
     model, metadata = load_network(name_or_path, 'classifier')
     return Classifier(model, **metadata)
 
-# %% ../nbs/10_classifier.ipynb #fc5358bc
+# %% ../nbs/10_classifier.ipynb #f2f7883d
 def compile_classifier(
     model, # keras.Model
     beta=4., # of the weighted cross-entropy
@@ -138,7 +138,7 @@ def compile_classifier(
     model.optimizer.build(model.trainable_variables)
     return model
 
-# %% ../nbs/10_classifier.ipynb #72a0f089
+# %% ../nbs/10_classifier.ipynb #21baf1aa
 def train_classifier(
     training, # keras.utils.PyDataset such as DynamicUnderSampling; or (windows (N, h, w), labels (N,)), all of them every epoch
     validation, # (windows (N, h, w) normalised, labels (N,))
@@ -150,6 +150,7 @@ def train_classifier(
     seed=0, # int, of the weights and of everything random
     start=1e-3, # learning rate of the first epoch
     end=1e-4, # learning rate of the last epoch
+    selection=None, # as validation: windows on whose loss the epoch is chosen, e.g. all of them where those of the validation are balanced; the validation's unless given
     average=0., # share of the earlier epochs in the running mean of the weights, which is then what is kept; see `networks.train_network`
     checkpoint_every=10, # epochs between two states on disk
     quiet=False, # no progress bar
@@ -160,18 +161,19 @@ def train_classifier(
     be_deterministic(seed)
     if not isinstance(training, keras.utils.PyDataset): training = WindowBatches(*training, batch_size=batch_size, seed=seed)
     validation = WindowBatches(*validation, batch_size=256)
+    selection = None if selection is None else WindowBatches(*selection, batch_size=256)
     given = isinstance(model, keras.Model)
     model = compile_classifier(model if given else build_classifier(validation.windows.shape[1], **model or {}), beta)
     weights = [zlib.crc32(o) for o in model.get_weights()] if given else 'random'
     describe = getattr(training, 'describe', lambda: dict(batches=len(training)))
     layout = zlib.crc32(json.dumps(model.get_config(), sort_keys=True, default=str).encode())
-    parameters = dict(beta=beta, epochs=epochs, seed=seed, start=start, end=end, model=model.name, layers=layout, weights=weights, training=describe(), validation=validation.describe())
+    parameters = dict(beta=beta, epochs=epochs, seed=seed, start=start, end=end, model=model.name, layers=layout, weights=weights, training=describe(), validation=validation.describe(), selection=selection and selection.describe())
     rates = sigmoidal_drop(np.arange(epochs), epochs, start, end)
-    history = train_network(model, training, validation, folder, rates, parameters, average=average, checkpoint_every=checkpoint_every, quiet=quiet, on_epoch=on_epoch)
+    history = train_network(model, training, validation, folder, rates, parameters, selection=selection, average=average, checkpoint_every=checkpoint_every, quiet=quiet, on_epoch=on_epoch)
     Classifier(model, beta=beta, seed=seed, **metadata).save(Path(folder)/'best.keras')
     return history
 
-# %% ../nbs/10_classifier.ipynb #1740a0af
+# %% ../nbs/10_classifier.ipynb #bfba555d
 def feature_maps(
     classifier, # Classifier
     window, # (window_px, window_px) normalised

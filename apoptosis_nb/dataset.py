@@ -6,7 +6,7 @@
 __all__ = ['EVENT_WIDTH', 'NUCLEUS_WIDTH', 'DOUBLES', 'ONE_BODY', 'MERGE_UM', 'JITTER_PX', 'middle_of', 'false_count',
            'annotate_slice', 'spheroid_ids', 'write_spheroid', 'write_annotations', 'simulate_dataset']
 
-# %% ../nbs/06_dataset.ipynb #7b8b1938
+# %% ../nbs/06_dataset.ipynb #25124cb4
 import json, os
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from .images import write_stack
 from .simulation import ANNOTATOR, N_SLICES, Z_STEP_UM, Layout, simulate_spheroid
 from .spheroids import INDEX, SpheroidId, acas_report, acas_summary, load_index
 
-# %% ../nbs/06_dataset.ipynb #0ef3afca
+# %% ../nbs/06_dataset.ipynb #30de4002
 EVENT_WIDTH, NUCLEUS_WIDTH = .16, .12 # of the logistic curves, in log10 of the light and of the area
 
 def middle_of(
@@ -35,7 +35,7 @@ def middle_of(
     miss = lambda middle: expit((evidence - middle)/width).mean() - share
     return brentq(miss, evidence.min() - 20*width, evidence.max() + 20*width)
 
-# %% ../nbs/06_dataset.ipynb #0946133e
+# %% ../nbs/06_dataset.ipynb #e4955e4c
 DOUBLES = ['prometaphase', 'metaphase', 'misaligned', 'anaphase', 'micronucleated']
 ONE_BODY = ['condensed', 'crescent']
 MERGE_UM = 8. # how far the places of a nucleus in two slices may differ in ACAS's merged row
@@ -83,7 +83,7 @@ def annotate_slice(
 
 def _jitter(stream, points): return points + JITTER_PX*stream.normal(size=points.shape)
 
-# %% ../nbs/06_dataset.ipynb #6b1cf765
+# %% ../nbs/06_dataset.ipynb #0dc77c1e
 def spheroid_ids(
     samples, # iterable of int
     spheroids_per_dose, # int
@@ -95,7 +95,7 @@ def spheroid_ids(
 def write_spheroid(
     spheroid, # SpheroidId
     folder, # Path
-    **how, # seed, size_px, count_scale, pixel_size_um: see `simulate_spheroid`
+    **how, # seed, size_px, count_scale, pixel_size_um, quality, bits: see `simulate_spheroid`
 ):
     "Simulate one spheroid and write its image and truth; nothing to do where that was done"
     stem = Path(folder)/str(spheroid)
@@ -107,7 +107,7 @@ def write_spheroid(
     write_table(it.nuclei, stem.with_name(f'{spheroid}_truth_nuclei.csv'))
     write_table(it.events, last)
 
-# %% ../nbs/06_dataset.ipynb #4c54dbed
+# %% ../nbs/06_dataset.ipynb #53b6de5a
 def write_annotations(
     ids, # list of SpheroidId
     folder, # Path with their truth
@@ -141,7 +141,7 @@ def write_annotations(
                          (nuclei.z == z).sum(), (events.z == z).sum(), counts.n_intact, counts.n_apoptotic))
     return pd.DataFrame(rows, columns=INDEX)
 
-# %% ../nbs/06_dataset.ipynb #13d8989a
+# %% ../nbs/06_dataset.ipynb #6c73541f
 def simulate_dataset(
     folder, # str or Path, made if need be
     samples=range(1, 25), # the thesis has 24
@@ -151,10 +151,11 @@ def simulate_dataset(
     count_scale=1., # factor on the thesis's counts per slice, for smaller images
     pixel_size_um=.65,
     workers=None, # processes; None: one a core
+    **others, # quality, bits: see `simulate_spheroid`
 ): # pd.DataFrame, the index as `load_index` reads it
     "Simulate, annotate and write a dataset; go on where an earlier call was stopped"
     folder, ids = Path(folder), spheroid_ids(samples, spheroids_per_dose)
-    how = dict(seed=seed, size_px=size_px, count_scale=count_scale, pixel_size_um=pixel_size_um)
+    how = dict(seed=seed, size_px=size_px, count_scale=count_scale, pixel_size_um=pixel_size_um, **others)
     made_with = plain(dict(how, spheroids=[str(o) for o in ids]))
     record = folder/'simulation.json'
     if record.is_file():

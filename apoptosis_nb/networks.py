@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['MEMBER', 'use_cores', 'be_deterministic', 'worth_compiling', 'sigmoidal_drop', 'cosine_drop', 'lowest_loss',
-           'train_network', 'learned_history', 'save_network', 'packaged_networks', 'load_network']
+           'kept_epoch', 'train_network', 'learned_history', 'save_network', 'packaged_networks', 'load_network']
 
-# %% ../nbs/09_networks.ipynb #2c7149f1
+# %% ../nbs/09_networks.ipynb #792f3ce4
 import importlib.resources, json, os, time, zipfile
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from keras import ops
 from tqdm.auto import tqdm
 from .core import InputError, plain, write_atomically, write_json, write_table
 
-# %% ../nbs/09_networks.ipynb #7f6a0029
+# %% ../nbs/09_networks.ipynb #dbf00fab
 def use_cores(
     n, # int, threads that the network may use; None: as many as it likes
 ):
@@ -47,7 +47,7 @@ def worth_compiling(): # 'auto' or False, for `jit_compile`
     import tensorflow as tf
     return 'auto' if tf.config.list_physical_devices('GPU') else False
 
-# %% ../nbs/09_networks.ipynb #90d684c3
+# %% ../nbs/09_networks.ipynb #2d062156
 def sigmoidal_drop(
     epoch, # int from 0; arrays too
     epochs, # int, number of epochs
@@ -74,7 +74,7 @@ def cosine_drop(
     rate = end + (start - end)*(1 + np.cos(np.pi*t))/2
     return float(rate) if np.ndim(rate) == 0 else rate
 
-# %% ../nbs/09_networks.ipynb #c40572e2
+# %% ../nbs/09_networks.ipynb #692f3984
 def _values(variables): return [ops.convert_to_numpy(o) for o in variables]
 
 def _restore(variables, values):
@@ -110,13 +110,20 @@ class _State:
         values = _values(self.model.variables)
         self.mean = [share*a + (1 - share)*b if b.dtype.kind == 'f' else b for a, b in zip(self.mean, values)]
 
-# %% ../nbs/09_networks.ipynb #312ee64b
+# %% ../nbs/09_networks.ipynb #259f406e
 def lowest_loss(
     row, # dict of the epoch's numbers
     earlier, # list of the rows before
 ): # bool
-    "Is this the lowest validation loss so far?"
-    return row['val_loss'] < min((o['val_loss'] for o in earlier), default=np.inf)
+    "Is this the lowest validation loss so far, or the lowest `selection_loss` where there is one?"
+    column = 'selection_loss' if 'selection_loss' in row else 'val_loss'
+    return row[column] < min((o[column] for o in earlier), default=np.inf)
+
+def kept_epoch(
+    history, # pd.DataFrame from `train_network`
+): # pd.Series, the row of the epoch that `lowest_loss` keeps
+    "The epoch whose network was kept"
+    return history.loc[history['selection_loss' if 'selection_loss' in history else 'val_loss'].idxmin()]
 
 def train_network(
     model, # keras.Model, compiled and with its optimiser built; ends with the weights of the epoch that was kept
@@ -126,6 +133,7 @@ def train_network(
     rates, # (epochs,) learning rates
     parameters, # dict, what makes this training what it is: one with others is not continued
     better=lowest_loss, # function of an epoch's row and the list of those before: is its network to be kept?
+    selection=None, # keras.utils.PyDataset, whose loss becomes `selection_loss`: what the epoch is chosen by, where that is not the validation
     average=0., # share of the earlier epochs in the running mean of the weights, e.g. .8; 0: each epoch by itself
     checkpoint_every=10, # epochs between two states on disk
     quiet=False, # no progress bar
@@ -139,7 +147,7 @@ def train_network(
     else: write_json(parameters, Path(folder)/'parameters.json')
     bar = tqdm(range(len(state.history), epochs), initial=len(state.history), total=epochs, unit='epoch', disable=quiet)
     for epoch in bar:
-        row = _train_epoch(state, training, validation, epoch, float(rates[epoch]), average)
+        row = _train_epoch(state, training, validation, selection, epoch, float(rates[epoch]), average)
         if better(row, state.history): state.best = _values(model.variables)
         state.history.append(row)
         bar.set_postfix({o: f'{row[o]:.4f}' for o in ('loss', 'val_loss')} | dict(best=f"{min(o['val_loss'] for o in state.history):.4f}"))
@@ -150,7 +158,7 @@ def train_network(
     write_table(history, Path(folder)/'history.csv')
     return history
 
-def _train_epoch(state, training, validation, epoch, learning_rate, average):
+def _train_epoch(state, training, validation, selection, epoch, learning_rate, average):
     began, model = time.perf_counter(), state.model
     training.epoch = epoch
     if state.now is not None: _restore(state.variables(), state.now)
@@ -160,9 +168,10 @@ def _train_epoch(state, training, validation, epoch, learning_rate, average):
     state.average(average)
     if average: _restore(model.variables, state.mean)
     validated = model.evaluate(validation, verbose=0, return_dict=True)
+    chosen = {} if selection is None else dict(selection_loss=float(model.evaluate(selection, verbose=0, return_dict=True)['loss']))
     names = sorted(fitted, key=lambda o: (o != 'loss', o))
     return dict(epoch=epoch + 1, learning_rate=learning_rate, **{o: float(fitted[o][0]) for o in names},
-                **{f'val_{o}': float(validated[o]) for o in names}, seconds=time.perf_counter() - began)
+                **{f'val_{o}': float(validated[o]) for o in names}, **chosen, seconds=time.perf_counter() - began)
 
 def learned_history(
     history, # pd.DataFrame from `train_network`
@@ -170,7 +179,7 @@ def learned_history(
     "What must be the same when a training is repeated"
     return history.drop(columns='seconds')
 
-# %% ../nbs/09_networks.ipynb #6e6b88db
+# %% ../nbs/09_networks.ipynb #0d158eba
 MEMBER = 'apoptosis_nb.json'
 
 def save_network(

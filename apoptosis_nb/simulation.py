@@ -9,7 +9,7 @@ __all__ = ['REPORTED', 'ANNOTATOR', 'INTACT_MIX', 'APOPTOTIC_MIX', 'DEBRIS', 'N_
            'is_seen', 'in_section', 'populate', 'render', 'truth_of', 'Spheroid', 'spheroid_optics', 'blurred_density',
            'simulate_spheroid']
 
-# %% ../nbs/05_simulation.ipynb #a53796db
+# %% ../nbs/05_simulation.ipynb #5d1d3817
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cache
@@ -19,11 +19,11 @@ from scipy import ndimage as ndi
 from scipy.spatial import cKDTree
 
 from .core import rng
-from .optics import Optics, acquire
+from .optics import Optics, acquire, degraded
 from .phantoms import APOPTOTIC, MITOTIC, cut, n_fragments, phantom, section, shows
 from .spheroids import SpheroidId
 
-# %% ../nbs/05_simulation.ipynb #e459b450
+# %% ../nbs/05_simulation.ipynb #72a3640b
 REPORTED = { # dose: {what: (mean, SD) per slice}, thesis 2.1.6
     0: dict(intact=(507.15, 289.61), apoptotic=(2.05, 1.93)),
     4: dict(intact=(235.49, 140.89), apoptotic=(5.57, 4.79))}
@@ -42,7 +42,7 @@ def true_counts(
     # binomial thinning adds the variance of chance to that of the spheroids: take it off again
     return mean*factor, factor*np.sqrt(max(sd**2 - mean, (.3*mean)**2))
 
-# %% ../nbs/05_simulation.ipynb #494b8a01
+# %% ../nbs/05_simulation.ipynb #80327ff4
 INTACT_MIX = { # dose: {kind: share}
     0: dict(interphase=.805, large=.04, small=.06, lobed=.04, binuclear=.015, micronucleated=.012, prometaphase=.006, metaphase=.011, misaligned=.003, anaphase=.008),
     4: dict(interphase=.725, large=.09, small=.05, lobed=.07, binuclear=.025, micronucleated=.025, prometaphase=.005, metaphase=.005, misaligned=.003, anaphase=.002)}
@@ -60,7 +60,7 @@ def spheroid_rates(
         rates[what] = float(np.clip(stream.gamma((mean/sd)**2, sd**2/mean), .15*mean, 3*mean))
     return rates
 
-# %% ../nbs/05_simulation.ipynb #9a85816c
+# %% ../nbs/05_simulation.ipynb #215cecfb
 N_SLICES, Z_STEP_UM = 3, 10.
 Z_RANGE_UM = (-9., (N_SLICES-1)*Z_STEP_UM + 9.)
 
@@ -120,10 +120,10 @@ def keep_apart(
         if keep[i] and keep[j]: keep[j] = False
     return keep
 
-# %% ../nbs/05_simulation.ipynb #114d13ee
+# %% ../nbs/05_simulation.ipynb #40d3abbd
 SMALLEST_NUCLEUS_UM2, SMALLEST_MITOSIS_UM2 = 30., 12. # less than that of a cell in a section does not count as seen
 SMALLEST_EVENT_UM2, ISOLATED_UM2 = 6., 12. # the same of an event that shows several fragments, and of one that shows a single body
-FAINTEST_EVENT = 1. # mean chromatin in its section below which nobody would call it an event; 1 = interphase
+FAINTEST_EVENT = 1.3 # densest chromatin in its section below which nobody would call it an event; 1 = interphase
 
 @dataclass
 class Cell:
@@ -154,31 +154,31 @@ def visible_um(
     stream, total, steps = rng(0, 'visible', kind), 0., np.arange(-12, 12.1, .75)
     for _ in range(n):
         bodies = phantom(kind, stream)
-        for dz in steps: total += .75*sum(is_seen(kind, area, light, n) for area, light, n in in_section(kind, bodies, dz))
+        for dz in steps: total += .75*sum(is_seen(kind, *o) for o in in_section(kind, bodies, dz))
     return total/n
 
 def is_seen(
     kind, # str
     area_um2, # of the instance in the section
-    light, # its chromatin, summed over the area
+    brightest, # its densest chromatin there, 1 = interphase
     n_bodies, # of its bodies in the section
 ): # bool
     "Whether a section shows enough of an instance to be called seen"
-    if kind in APOPTOTIC: return area_um2 >= (SMALLEST_EVENT_UM2 if n_bodies > 1 else ISOLATED_UM2) and light >= FAINTEST_EVENT*area_um2
+    if kind in APOPTOTIC: return area_um2 >= (SMALLEST_EVENT_UM2 if n_bodies > 1 else ISOLATED_UM2) and brightest >= FAINTEST_EVENT
     return area_um2 >= (SMALLEST_MITOSIS_UM2 if kind in MITOTIC else SMALLEST_NUCLEUS_UM2)
 
-def in_section(kind, bodies, dz): # list of (area in um2, light, bodies) of each instance in a section at dz from the cell's middle
+def in_section(kind, bodies, dz): # list of (area in um2, densest chromatin, bodies) of each instance in a section at dz from the cell's middle
     "What the ellipses of a cell alone say about a section through it"
     seen = {}
     for body, i in zip(bodies, instances_of(kind, len(bodies))):
         scale, gain, _ = section(body, dz - body.z)
         if not shows(body, gain) or (kind in APOPTOTIC and not body.fragment): continue
-        area, light, n = seen.get(i, (0, 0, 0))
+        area, brightest, n = seen.get(i, (0, 0, 0))
         um2 = np.pi*(body.radius*scale)**2
-        seen[i] = area + um2, light + um2*gain*body.brightness, n + 1
+        seen[i] = area + um2, max(brightest, gain*body.brightness), n + 1
     return list(seen.values())
 
-# %% ../nbs/05_simulation.ipynb #3c892af5
+# %% ../nbs/05_simulation.ipynb #07cae885
 def populate(
     spheroid, # SpheroidId
     seed, # int
@@ -205,7 +205,7 @@ def populate(
              *stream.choice(list(INTACT_MIX[spheroid.dose_gy]), len(nuclei), p=list(INTACT_MIX[spheroid.dose_gy].values())), *['debris']*len(specks)]
     return [Cell(i + 1, str(kind), *place, phantom(kind, stream)) for i, (kind, place) in enumerate(zip(kinds, np.vstack([events, nuclei, specks])))]
 
-# %% ../nbs/05_simulation.ipynb #c8e54de5
+# %% ../nbs/05_simulation.ipynb #2437a46f
 def render(
     cells, # list of Cell
     z_um, # of the section
@@ -253,13 +253,14 @@ def truth_of(
     n, at = len(who) + 1, np.flatnonzero(owner)
     label = owner.ravel()[at]
     total = lambda weights=None: np.bincount(label, weights, n)
-    area, light = total(), total(scene.ravel()[at])
+    area, light, brightest = total(), total(scene.ravel()[at]), np.zeros(n)
+    np.maximum.at(brightest, label, scene.ravel()[at])
     y, x = (total(o)/np.maximum(area, 1) for o in np.divmod(at, owner.shape[1]))
     class_of, id_of = np.zeros(n, np.uint8), np.zeros(n, np.uint16)
     nuclei, events = [], []
     for i, (number, instance, n_bodies) in enumerate(who, 1):
         cell, um2 = by_number[number], area[i]*pixel_size_um**2
-        if not is_seen(cell.kind, um2, light[i]*pixel_size_um**2, n_bodies): continue
+        if not is_seen(cell.kind, um2, brightest[i], n_bodies): continue
         place = dict(kind=cell.kind, y_px=y[i], x_px=x[i])
         distance = dict(distance_um=np.hypot(y[i]*pixel_size_um - layout.core_y, x[i]*pixel_size_um - layout.core_x))
         class_of[i], id_of[i] = (2 if cell.apoptotic else 1), 2*number + instance
@@ -269,13 +270,13 @@ def truth_of(
     events = pd.DataFrame(events, columns=['event', 'kind', 'y_px', 'x_px', 'n_fragments', 'distance_um', 'visibility'])
     return nuclei, events, class_of[owner], id_of[owner]
 
-# %% ../nbs/05_simulation.ipynb #136baa2c
+# %% ../nbs/05_simulation.ipynb #8da1f8d3
 @dataclass
 class Spheroid:
     "A simulated spheroid with its truth"
     id: SpheroidId
     layout: Layout
-    pixels: np.ndarray # (Z, Y, X) uint16
+    pixels: np.ndarray # (Z, Y, X) uint16 or uint8
     classes: np.ndarray # (Z, Y, X) uint8: 0 background, 1 intact, 2 apoptotic
     instances: np.ndarray # (Z, Y, X) uint16: ids of nuclei and events, the same in every slice
     nuclei: pd.DataFrame # z (1, 2, 3), nucleus, kind, y_px, x_px, area_um2, distance_um
@@ -307,10 +308,13 @@ def simulate_spheroid(
     size_px=2000, # edge of the image
     count_scale=1., # factor on the thesis's counts per slice, for images smaller than the thesis's
     pixel_size_um=.65,
+    quality=None, # one of `optics.QUALITIES`
+    bits=16, # 16, or 8 as in the thesis's second dataset
 ): # Spheroid
     "Three sections through one spheroid, with their truth"
     layout = Layout.draw(rng(seed, 'layout', spheroid), size_px*pixel_size_um)
     cells, optics, stream = populate(spheroid, seed, layout, count_scale), spheroid_optics(spheroid, seed), rng(seed, 'sections', spheroid)
+    if quality: optics = degraded(optics, quality)
     depth0, pixel = stream.uniform(0, 15), np.arange(size_px)*pixel_size_um
     haze = (.25*optics.background + .04)*blurred_density(layout, pixel)
     planes = []
@@ -321,4 +325,5 @@ def simulate_spheroid(
         planes.append((acquire(stream, scene, optics, pixel_size_um, depth, haze), *truth))
     pixels, nuclei, events, classes, instances = zip(*planes)
     table = lambda parts: pd.concat([o.assign(z=z) for z, o in enumerate(parts, 1) if len(o)] or [parts[0].assign(z=1)], ignore_index=True)[['z', *parts[0].columns]]
-    return Spheroid(spheroid, layout, np.stack(pixels), np.stack(classes), np.stack(instances), table(nuclei), table(events), pixel_size_um)
+    pixels = np.stack(pixels) if bits == 16 else np.rint(np.stack(pixels)/257).astype(np.uint8)
+    return Spheroid(spheroid, layout, pixels, np.stack(classes), np.stack(instances), table(nuclei), table(events), pixel_size_um)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['TABLES', 'FIGURES', 'missing_results', 'headline', 'markdown_table', 'summarise_run']
 
-# %% ../nbs/27_summary.ipynb #92e7589a
+# %% ../nbs/27_summary.ipynb #5fd2dc1e
 import json
 from pathlib import Path
 
@@ -13,9 +13,9 @@ import pandas as pd
 
 from .core import InputError, provenance, read_table, write_atomically, write_json
 
-# %% ../nbs/27_summary.ipynb #2e0d98fc
-TABLES = [f'table_{n}' for n in range(1, 9)]
-FIGURES = [f'fig_{n:02d}' for n in (*range(6, 10), 11, *range(15, 21), *range(22, 36))]
+# %% ../nbs/27_summary.ipynb #3c6cec35
+TABLES = [f'table_{n}' for n in range(1, 10)]
+FIGURES = [f'fig_{n:02d}' for n in (*range(6, 10), 11, *range(15, 47))]
 
 def missing_results(
     results, # str or Path of a run's results
@@ -25,7 +25,7 @@ def missing_results(
     tables = [f'tables/{o}.csv' for o in TABLES if not (results/'tables'/f'{o}.csv').is_file()]
     return tables + [f'figures/{o}.png' for o in FIGURES if not list((results/'figures').glob(f'{o}*.png'))]
 
-# %% ../nbs/27_summary.ipynb #2a4cc411
+# %% ../nbs/27_summary.ipynb #47eb1470
 def headline(
     results, # str or Path of a run's results
 ): # pd.DataFrame result, here, thesis
@@ -50,6 +50,12 @@ def headline(
     for unit, o in leak.iterrows(): row(f'split by {unit}: F1 of windows, validation / unseen samples', f'{o.validation:.4f} / {o.test:.4f}')
     for stride, o in table('table_5').groupby('stride_px'):
         row(f'seconds an image of {o.size_px.iloc[0]} px, 64 px windows, stride {stride}', f'{o.seconds.mean():.2f}', f'{o.thesis_time_s.mean():.0f} (about 1800 px)')
+    unet = table('unet_training').set_index('schedule').loc['c']
+    row('UNet, validation tiles: IoU intact / apoptotic', f'{unet.val_iou_intact:.4f} / {unet.val_iou_apoptotic:.4f}', f'{unet.thesis_val_iou_intact:.4f} / {unet.thesis_val_iou_apoptotic:.4f}')
+    for o in table('methods').itertuples():
+        counted = f'; intact count, median error {o.intact_median_error_percent:.1f} %; ratio, RMSE {o.ratio_rmse:.4f}' if pd.notna(o.intact_median_error_percent) else ''
+        row(f'{o.method}, {o.n_slices} whole test images: F1 of events; missed ones found; seconds', f'{o.f1:.3f}; {o.missed_found_share:.3f}; {o.seconds_per_image:.2f}{counted}')
+    for o in table('dataset2').itertuples(): row(f'UNet on images of another kind, {o.quality} quality: F1 of events; intact count, median error', f'{o.f1:.3f}; {o.intact_median_error_percent:.1f} %')
     real = table('real_nuclei')
     if 'f1' not in real: row('real nuclei (MitoCheck, test plates)', str(real.note.iloc[0]))
     else:
@@ -64,7 +70,7 @@ def markdown_table(
     line = lambda cells: '| ' + ' | '.join(str(o).replace('|', '/').replace('\n', ' ') for o in cells) + ' |'
     return '\n'.join([line(df.columns), line(['---']*df.shape[1]), *(line(o) for o in df.itertuples(index=False))])
 
-# %% ../nbs/27_summary.ipynb #f56b1871
+# %% ../nbs/27_summary.ipynb #6da9aed1
 def summarise_run(
     results, # str or Path of a run's results
     run, # str, its name

@@ -5,15 +5,16 @@
 # %% auto #0
 __all__ = ['WindowSet', 'load_window_set', 'resplit_windows', 'training_table', 'sweep_table']
 
-# %% ../nbs/25_trainings.ipynb #0dc80ba7
+# %% ../nbs/25_trainings.ipynb #8ea7f8b3
 from collections import namedtuple
 from pathlib import Path
 
 import numpy as np, pandas as pd
 
 from .core import InputError, rng
+from .networks import kept_epoch
 
-# %% ../nbs/25_trainings.ipynb #b2c2ed65
+# %% ../nbs/25_trainings.ipynb #4616b48f
 WindowSet = namedtuple('WindowSet', 'windows labels spheroid') # (N, h, w) float16, (N,) 0 or 1, (N,) names of spheroids
 
 def load_window_set(
@@ -29,7 +30,7 @@ def load_window_set(
     assert sum(map(len, groups)) == len(set.union(*groups)), 'a spheroid is in two splits'
     return sets
 
-# %% ../nbs/25_trainings.ipynb #dc15de65
+# %% ../nbs/25_trainings.ipynb #4240db76
 def resplit_windows(
     sets, # dict split -> WindowSet, from `load_window_set`
     unit, # 'spheroid', or 'window' for a split at random
@@ -46,13 +47,13 @@ def resplit_windows(
     chosen = np.isin(group, order[:n])
     return dict(training=WindowSet(*(o[~chosen] for o in pool)), validation=WindowSet(*(o[chosen] for o in pool)), test=sets['test'])
 
-# %% ../nbs/25_trainings.ipynb #219e57e5
+# %% ../nbs/25_trainings.ipynb #07fe1e1a
 def training_table(
     history, # pd.DataFrame from `train_classifier`
     window_px, # of the windows
 ): # pd.DataFrame window_px, set, loss, accuracy, precision, recall, epoch: two rows, of the epoch that was kept
-    "Tables 1 and 6: training and validation at the lowest validation loss"
-    best = history.loc[history.val_loss.idxmin()]
+    "Tables 1 and 6: training and validation at the epoch that was kept"
+    best = kept_epoch(history)
     return pd.DataFrame([dict(window_px=window_px, set=name, **{o: best[prefix + o] for o in ('loss', 'accuracy', 'precision', 'recall')}, epoch=int(best.epoch))
                          for name, prefix in (('training', ''), ('validation', 'val_'))])
 

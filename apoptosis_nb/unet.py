@@ -7,25 +7,27 @@ __all__ = ['NAMES', 'SMOOTH_PX', 'LOSSES', 'SCHEDULES', 'build_unet', 'class_wei
            'OverlapLoss', 'learning_rates', 'compile_unet', 'best_mean_iou', 'train_unet', 'receptive_radius',
            'Segmenter', 'load_segmenter']
 
-# %% ../nbs/16_unet.ipynb #6b7893d0
+# %% ../nbs/16_unet.ipynb #f7123787
 import json, zlib
 from pathlib import Path
 
 import keras, numpy as np
 from keras import layers, ops
+from skimage.transform import resize
 
 from .core import InputError
 from .networks import be_deterministic, cosine_drop, load_network, save_network, sigmoidal_drop, train_network, worth_compiling
 from .preprocessing import check_image
 from .tiles import TileBatches, assert_apart, stretch
 
-# %% ../nbs/16_unet.ipynb #55929a72
+# %% ../nbs/16_unet.ipynb #6606c948
 NAMES = 'background', 'intact', 'apoptotic'
 
 def build_unet(
     filters=16, # of the first block; doubled from block to block
     n_blocks=4, # blocks down, and up
     n_classes=3, # int
+    side_px=None, # of the tiles, where it is to be fixed; any size otherwise
 ): # keras.Model, (N, h, w, 1) from 0 to 1 -> (N, h, w, n_classes) probabilities; h and w multiples of 2**n_blocks
     "The UNet of the thesis (Fig. 21)"
     def convolve(x, n, name):
@@ -33,7 +35,7 @@ def build_unet(
             x = layers.Conv2D(n, 3, padding='same', use_bias=False, kernel_initializer='he_normal', name=f'{name}_conv{i}')(x)
             x = layers.ReLU(name=f'{name}_relu{i}')(layers.BatchNormalization(momentum=.9, name=f'{name}_norm{i}')(x))
         return x
-    x, across = (inputs := keras.Input((None, None, 1), name='image')), []
+    x, across = (inputs := keras.Input((side_px, side_px, 1), name='image')), []
     for level in range(n_blocks):
         across.append(convolve(x, filters*2**level, f'down{level + 1}'))
         x = layers.MaxPooling2D(2, name=f'down{level + 1}_pool')(across[-1])
@@ -46,7 +48,7 @@ def build_unet(
     scores = layers.Conv2D(n_classes, 1, name='scores')(x)
     return keras.Model(inputs, layers.Softmax(dtype='float32', name='probability')(scores), name=f'unet_{filters}x{n_blocks}')
 
-# %% ../nbs/16_unet.ipynb #c24dbd87
+# %% ../nbs/16_unet.ipynb #74796cba
 SMOOTH_PX = 1. # added to numerator and denominator of an index
 
 def class_weights(
@@ -116,7 +118,7 @@ LOSSES = { # name: function of the class weights
     'focal_tversky': lambda weights: OverlapLoss(weights, gamma=.75),
     'boundary': lambda weights: OverlapLoss(weights, boundary=.3)}
 
-# %% ../nbs/16_unet.ipynb #26f6abff
+# %% ../nbs/16_unet.ipynb #eb9d8bbc
 SCHEDULES = { # what the thesis shows: batch_size, epochs, first and last learning rate, how it falls
     'a': dict(batch_size=8, epochs=300, start=1e-3, end=1e-4, drop='sigmoidal'),
     'b': dict(batch_size=4, epochs=200, start=5e-3, end=1e-3, drop='cosine', restart_every=50),
@@ -209,7 +211,7 @@ def train_unet(
     Segmenter(model, **about).save(folder/'best.keras')
     return history
 
-# %% ../nbs/16_unet.ipynb #b7b7b40b
+# %% ../nbs/16_unet.ipynb #966d74ad
 def receptive_radius(
     n_blocks=4, # of the UNet
 ): # int, px
@@ -242,18 +244,24 @@ class Segmenter:
         self,
         image, # (Y, X), any integer or float dtype, as read
         tile_px=None, # side of the tiles, halo included; the segmenter's unless given
+        pixel_size_um=None, # of the image, where it is not the segmenter's: the image is resized by splines of order 3 (thesis 3.2), the result linearly
     ): # float32 (Y, X, 3)
         "The probability of each class for each pixel; the tiling does not change it"
-        image = check_image(image)
-        return self._tiled(stretch(image, self.low, self.high, self.power), tile_px or self.tile_px)
+        image = stretch(image, self.low, self.high, self.power)
+        factor = (pixel_size_um or self.pixel_size_um)/self.pixel_size_um
+        if abs(factor - 1) < .03: return self._tiled(image, tile_px or self.tile_px)
+        shape = [max(1, round(o*factor)) for o in image.shape]
+        found = self._tiled(np.clip(resize(image, shape, order=3, anti_aliasing=factor < 1), 0, 1).astype(np.float32), tile_px or self.tile_px)
+        return resize(found, (*image.shape, len(NAMES)), order=1, anti_aliasing=False).astype(np.float32)
 
     def predict(
         self,
         image, # (Y, X), any integer or float dtype, as read
         tile_px=None, # side of the tiles, halo included; the segmenter's unless given
+        pixel_size_um=None, # of the image, where it is not the segmenter's
     ): # uint8 (Y, X): 0 background, 1 intact, 2 apoptotic
         "The most probable class of each pixel"
-        return self.probabilities(image, tile_px).argmax(-1).astype(np.uint8)
+        return self.probabilities(image, tile_px, pixel_size_um).argmax(-1).astype(np.uint8)
 
     def _tiled(self, image, tile_px):
         (height, width), step, halo = image.shape, self.step, self.halo_px

@@ -7,7 +7,7 @@ __all__ = ['EVENT_UM', 'THRESHOLDS', 'assign_slices', 'event_points', 'scan_slic
            'sort_detections', 'detection_table', 'coordinates_table', 'stride_table', 'threshold_curve',
            'best_threshold', 'follow_events', 'summarise_events', 'found_by_visibility']
 
-# %% ../nbs/24_whole_images.ipynb #f68b11b7
+# %% ../nbs/24_whole_images.ipynb #a49b10f5
 import time
 
 import numpy as np, pandas as pd
@@ -18,20 +18,21 @@ from .evaluation import match_events, score_events, score_together
 from .scanning import find_candidates, group_windows, scan
 from .spheroids import annotations, assert_disjoint, read_slice, split_by
 
-# %% ../nbs/24_whole_images.ipynb #1e78af4d
+# %% ../nbs/24_whole_images.ipynb #994b877a
 def assign_slices(
     index, # pd.DataFrame, one row a slice, from `load_index`
     test_samples=4, # the last samples, kept for whole images; the thesis: samples 21-24
-    validation_share=.2, # of the other samples' spheroids
+    validation_share=.2, # of the other samples, or of their spheroids
     validation_images=12, # slices of the validation spheroids that are scanned whole
     test_images=4, # slices of the test samples for each group of figures and tables
     seed=0, # int
+    unit='spheroid', # what is never in training and in validation: 'spheroid', or 'sample', as the test samples are
 ): # the index with `split` (training, validation, test) and `role` ('', 'validation image', 'table 3', 'table 5')
     "Divide a dataset by spheroid, and name the slices that figures and tables show"
     samples = np.sort(index['sample'].unique())
     if test_samples >= len(samples): raise InputError(f'{test_samples} of {len(samples)} samples cannot be kept for tests: simulate more, or keep fewer')
     kept = index['sample'].isin(samples[len(samples)-test_samples:])
-    rest = split_by(index[~kept], 'spheroid', dict(training=1-validation_share, validation=validation_share), seed)
+    rest = split_by(index[~kept], unit, dict(training=1-validation_share, validation=validation_share), seed)
     both = pd.concat([rest, index[kept].assign(split='test')]).loc[index.index]
     assert_disjoint(both, 'spheroid')
     role, random = pd.Series('', both.index), rng(seed, 'roles')
@@ -49,7 +50,7 @@ def _spread(slices, n, random):
     turn = order.groupby('spheroid_id').cumcount()
     return turn.sort_values(kind='stable').index[:n]
 
-# %% ../nbs/24_whole_images.ipynb #34c6ce49
+# %% ../nbs/24_whole_images.ipynb #851cf0f3
 EVENT_UM = 20. # radius of an event, and the greatest distance between a detection and the event it finds (thesis 2.1.4)
 
 def event_points(
@@ -94,7 +95,7 @@ def score_slices(
         rows.append(dict(slice=row['slice'], detected=len(found), annotated=len(events), **score_events(found, events, EVENT_UM/row.pixel_size_um)))
     return pd.DataFrame(rows)
 
-# %% ../nbs/24_whole_images.ipynb #21f6b644
+# %% ../nbs/24_whole_images.ipynb #1252f44f
 def sort_detections(
     row, # a row of the index
     found, # events pd.DataFrame y_px, x_px of the slice
@@ -146,7 +147,7 @@ def stride_table(
     columns = ['slice', 'stride_px', 'detected', 'annotated', 'tp', 'fp', 'fn', 'precision', 'recall', 'f1', 'seconds']
     return pd.concat(tables).sort_values(['slice', 'stride_px'], ascending=[True, False], ignore_index=True)[columns]
 
-# %% ../nbs/24_whole_images.ipynb #b562d25a
+# %% ../nbs/24_whole_images.ipynb #38aa6acc
 THRESHOLDS = np.array([.05, .1, .2, .3, .4, .5, .6, .7, .8, .85, .9, .925, .95, .965, .98, .99, .995, .998, .999, .9995, .9998, .9999, .99995, .99999])
 
 def threshold_curve(
@@ -172,7 +173,7 @@ def best_threshold(
     run = [o for o in np.split(good, np.flatnonzero(np.diff(good) > 1) + 1) if best in o][0]
     return float(curve.threshold.iloc[run[len(run)//2]])
 
-# %% ../nbs/24_whole_images.ipynb #ac0519b9
+# %% ../nbs/24_whole_images.ipynb #b24c0a14
 def follow_events(
     slices, # pd.DataFrame, rows of the index
     detected, # from `detect_slices`

@@ -37,7 +37,7 @@ def run():
 @pytest.mark.slow
 def test_every_table_and_figure_is_there(run):
     assert not missing_results(run) and (run/'run.json').is_file()
-    assert len(TABLES) == 8 and len(FIGURES) == 25
+    assert len(TABLES) == 9 and len(FIGURES) == 37
     text = (run/'summary.md').read_text(encoding='utf-8')
     assert 'imulated' in text and 'fig_35' in text
 
