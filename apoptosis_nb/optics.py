@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['QUALITIES', 'Optics', 'slow_field', 'tile_gain', 'acquire', 'degraded']
 
-# %% ../nbs/04_optics.ipynb #38736942
+# %% ../nbs/04_optics.ipynb #1f864643
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +13,7 @@ from scipy import ndimage as ndi
 
 from .core import InputError
 
-# %% ../nbs/04_optics.ipynb #5328a1d6
+# %% ../nbs/04_optics.ipynb #77d33b6d
 @dataclass
 class Optics:
     "One microscope with one set of settings"
@@ -38,7 +38,7 @@ class Optics:
             uneven=stream.uniform(.1, .6), vignetting=stream.uniform(.02, .2), seam=stream.uniform(.0, .06), tile_px=int(stream.choice([512, 640, 1024])),
             attenuation_um=stream.uniform(45, 120), full_scale=stream.uniform(3.5, 6.5), offset=int(stream.integers(50, 1200)))
 
-# %% ../nbs/04_optics.ipynb #178b4663
+# %% ../nbs/04_optics.ipynb #57f8c1b9
 def slow_field(
     stream, # np.random.Generator
     shape, # (height, width) in px
@@ -85,7 +85,7 @@ def acquire(
     grey = optics.offset + photons*((65535 - optics.offset)/(optics.full_scale*optics.photons))
     return np.clip(np.rint(grey), 0, 65535).astype(np.uint16)
 
-# %% ../nbs/04_optics.ipynb #923d46a3
+# %% ../nbs/04_optics.ipynb #5c4b3553
 QUALITIES = { # factors on the settings of a microscope
     'high': dict(photons=1.5, psf_um=.9, background=1.),
     'medium': dict(photons=.4, psf_um=1.2, background=2.),

@@ -6,7 +6,7 @@
 __all__ = ['REPORT_UM', 'MASKS', 'PLACES', 'TileSet', 'STEP_DEGREES', 'stretch', 'annotated_classes', 'place_tiles', 'tile_table',
            'load_tiles', 'assert_apart', 'turn_tile', 'TileBatches']
 
-# %% ../nbs/15_tiles.ipynb #1f5eb4cd
+# %% ../nbs/15_tiles.ipynb #e5320328
 from collections import namedtuple
 from functools import cache
 import math, zlib
@@ -20,7 +20,7 @@ from .preprocessing import check_image
 from .spheroids import annotations, read_labels, read_slice
 from .windows import check_window
 
-# %% ../nbs/15_tiles.ipynb #c9526413
+# %% ../nbs/15_tiles.ipynb #74eba001
 def stretch(
     image, # (Y, X), any integer or float dtype
     low=1., # percentile that becomes 0
@@ -35,7 +35,7 @@ def stretch(
     if top <= bottom: return np.zeros(image.shape, np.float32)
     return np.clip((image.astype(np.float32) - np.float32(bottom)) / np.float32(top - bottom), 0, 1)**np.float32(power)
 
-# %% ../nbs/15_tiles.ipynb #d67cf739
+# %% ../nbs/15_tiles.ipynb #e5396de7
 REPORT_UM = {1: 6., 2: 12.} # how far a report of a nucleus, or of an event, may lie from the object's centre
 
 def annotated_classes(
@@ -55,7 +55,7 @@ def annotated_classes(
 
 MASKS = dict(truth=lambda row: read_labels(row, 'classes'), acas=annotated_classes)
 
-# %% ../nbs/15_tiles.ipynb #624d57f1
+# %% ../nbs/15_tiles.ipynb #6a32585e
 PLACES = 'centre', 'events', 'anywhere'
 
 def place_tiles(
@@ -102,7 +102,7 @@ def tile_table(
     if not rows: raise InputError('the index has no slices: check how it was selected')
     return pd.DataFrame(rows)
 
-# %% ../nbs/15_tiles.ipynb #7e8d0471
+# %% ../nbs/15_tiles.ipynb #8465b794
 TileSet = namedtuple('TileSet', 'images masks spheroid') # (N, h, w) float16 from 0 to 1, (N, h, w) uint8 classes, (N,) names of spheroids
 
 def load_tiles(
@@ -129,7 +129,7 @@ def assert_apart(
     names = [set(o.spheroid) for o in sets.values()]
     assert sum(map(len, names)) == len(set().union(*names)), f'a spheroid is in two of {", ".join(sets)}'
 
-# %% ../nbs/15_tiles.ipynb #c869cdcd
+# %% ../nbs/15_tiles.ipynb #cdf7baca
 STEP_DEGREES = 15
 
 @cache
@@ -151,7 +151,7 @@ def turn_tile(
     if mirrored: tile = tile[:, ::-1]
     return tile.reshape(-1, *tile.shape[2:])[_sources(len(tile), step % (360//STEP_DEGREES))]
 
-# %% ../nbs/15_tiles.ipynb #2764b793
+# %% ../nbs/15_tiles.ipynb #49fe202a
 class TileBatches(keras.utils.PyDataset):
     "All tiles, `copies` times an epoch"
     def __init__(

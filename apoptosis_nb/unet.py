@@ -7,7 +7,7 @@ __all__ = ['NAMES', 'SMOOTH_PX', 'LOSSES', 'SCHEDULES', 'build_unet', 'class_wei
            'OverlapLoss', 'learning_rates', 'compile_unet', 'best_mean_iou', 'train_unet', 'receptive_radius',
            'Segmenter', 'load_segmenter']
 
-# %% ../nbs/16_unet.ipynb #f7123787
+# %% ../nbs/16_unet.ipynb #17f2653d
 import json, zlib
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from .networks import be_deterministic, cosine_drop, load_network, save_network,
 from .preprocessing import check_image
 from .tiles import TileBatches, assert_apart, stretch
 
-# %% ../nbs/16_unet.ipynb #6606c948
+# %% ../nbs/16_unet.ipynb #ada20cb5
 NAMES = 'background', 'intact', 'apoptotic'
 
 def build_unet(
@@ -48,7 +48,7 @@ def build_unet(
     scores = layers.Conv2D(n_classes, 1, name='scores')(x)
     return keras.Model(inputs, layers.Softmax(dtype='float32', name='probability')(scores), name=f'unet_{filters}x{n_blocks}')
 
-# %% ../nbs/16_unet.ipynb #74796cba
+# %% ../nbs/16_unet.ipynb #bc8f6ba2
 SMOOTH_PX = 1. # added to numerator and denominator of an index
 
 def class_weights(
@@ -118,7 +118,7 @@ LOSSES = { # name: function of the class weights
     'focal_tversky': lambda weights: OverlapLoss(weights, gamma=.75),
     'boundary': lambda weights: OverlapLoss(weights, boundary=.3)}
 
-# %% ../nbs/16_unet.ipynb #eb9d8bbc
+# %% ../nbs/16_unet.ipynb #67a227a5
 SCHEDULES = { # what the thesis shows: batch_size, epochs, first and last learning rate, how it falls
     'a': dict(batch_size=8, epochs=300, start=1e-3, end=1e-4, drop='sigmoidal'),
     'b': dict(batch_size=4, epochs=200, start=5e-3, end=1e-3, drop='cosine', restart_every=50),
@@ -207,11 +207,11 @@ def train_unet(
                 best[name] = iou
                 Segmenter(model, **about, epoch=row['epoch'], iou=iou).save(path)
 
-    history = train_network(model, batches, checks, folder, rates, parameters, best_mean_iou, average, checkpoint_every, quiet, keep)
+    history = train_network(model, batches, checks, folder, rates, parameters, best_mean_iou, average=average, checkpoint_every=checkpoint_every, quiet=quiet, on_epoch=keep)
     Segmenter(model, **about).save(folder/'best.keras')
     return history
 
-# %% ../nbs/16_unet.ipynb #966d74ad
+# %% ../nbs/16_unet.ipynb #8b3dbf13
 def receptive_radius(
     n_blocks=4, # of the UNet
 ): # int, px
