@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['SIZES', 'build_classifier', 'WeightedCrossEntropy', 'Classifier', 'load_classifier', 'compile_classifier',
-           'train_classifier', 'feature_maps']
+           'average_precision', 'train_classifier', 'feature_maps']
 
-# %% ../nbs/10_classifier.ipynb #cc87b2c3
+# %% ../nbs/10_classifier.ipynb #3a19f86e
 import json, zlib
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from .networks import be_deterministic, load_network, save_network, sigmoidal_dr
 from .preprocessing import NORMALISATIONS, normalise
 from .windows import WindowBatches, turn
 
-# %% ../nbs/10_classifier.ipynb #99121daa
+# %% ../nbs/10_classifier.ipynb #fc86695f
 SIZES = {64: dict(filters=8, n_blocks=4, dense=256), 128: dict(filters=16, n_blocks=5, dense=1024)}
 
 def build_classifier(
@@ -42,7 +42,7 @@ def build_classifier(
     for i in 1, 2: x = layers.Dense(dense, activation='relu', name=f'dense{i}')(x)
     return keras.Model(inputs, layers.Dense(1, activation='sigmoid', name='probability')(x), name=f'vgg_like_{window_px}')
 
-# %% ../nbs/10_classifier.ipynb #bd16c15e
+# %% ../nbs/10_classifier.ipynb #dbcfd2f2
 @keras.saving.register_keras_serializable('apoptosis_nb')
 class WeightedCrossEntropy(keras.losses.Loss):
     "Binary cross-entropy with weight beta on the positive and 1/beta on the negative windows (thesis Eq. 13)"
@@ -66,7 +66,7 @@ class WeightedCrossEntropy(keras.losses.Loss):
 
     def get_config(self): return dict(super().get_config(), beta=self.beta)
 
-# %% ../nbs/10_classifier.ipynb #13f228b2
+# %% ../nbs/10_classifier.ipynb #2d4c7e8e
 class Classifier:
     "A trained network and what one must know to use it"
     def __init__(
@@ -127,7 +127,7 @@ def load_classifier(
     model, metadata = load_network(name_or_path, 'classifier')
     return Classifier(model, **metadata)
 
-# %% ../nbs/10_classifier.ipynb #f2f7883d
+# %% ../nbs/10_classifier.ipynb #8eea4b59
 def compile_classifier(
     model, # keras.Model
     beta=4., # of the weighted cross-entropy
@@ -138,7 +138,18 @@ def compile_classifier(
     model.optimizer.build(model.trainable_variables)
     return model
 
-# %% ../nbs/10_classifier.ipynb #21baf1aa
+def average_precision(
+    model, # keras.Model, windows -> probabilities
+    batches, # keras.utils.PyDataset of (windows, labels)
+): # float, 0 to 1: the area under the curve of precision against recall
+    "How well the probabilities put windows with an event before the others"
+    area = keras.metrics.AUC(curve='PR', thresholds=[*(1/(1 + np.exp(-np.linspace(-12, 12, 399))))])
+    for i in range(len(batches)):
+        windows, labels = batches[i]
+        area.update_state(labels, model.predict_on_batch(windows))
+    return float(area.result())
+
+# %% ../nbs/10_classifier.ipynb #80f81cfb
 def train_classifier(
     training, # keras.utils.PyDataset such as DynamicUnderSampling; or (windows (N, h, w), labels (N,)), all of them every epoch
     validation, # (windows (N, h, w) normalised, labels (N,))
@@ -150,14 +161,14 @@ def train_classifier(
     seed=0, # int, of the weights and of everything random
     start=1e-3, # learning rate of the first epoch
     end=1e-4, # learning rate of the last epoch
-    selection=None, # as validation: windows on whose loss the epoch is chosen, e.g. all of them where those of the validation are balanced; the validation's unless given
+    selection=None, # as validation: the windows by whose `average_precision` the epoch is chosen, e.g. all where those of the validation are balanced; unless given, the lowest validation loss is
     average=0., # share of the earlier epochs in the running mean of the weights, which is then what is kept; see `networks.train_network`
     checkpoint_every=10, # epochs between two states on disk
     quiet=False, # no progress bar
     on_epoch=None, # function of the epoch's row (dict), called when the epoch is over and kept
     **metadata, # of the classifier that is saved: pixel_size_um, normalisation, anything else
-): # pd.DataFrame epoch (from 1), learning_rate, loss, accuracy, precision, recall, the same with val_, seconds
-    "Train, keep the epoch with the lowest validation loss, and go on where an earlier call was stopped"
+): # pd.DataFrame epoch (from 1), learning_rate, loss, accuracy, precision, recall, the same with val_, score where there is a selection, seconds
+    "Train, keep the best epoch, and go on where an earlier call was stopped"
     be_deterministic(seed)
     if not isinstance(training, keras.utils.PyDataset): training = WindowBatches(*training, batch_size=batch_size, seed=seed)
     validation = WindowBatches(*validation, batch_size=256)
@@ -169,11 +180,11 @@ def train_classifier(
     layout = zlib.crc32(json.dumps(model.get_config(), sort_keys=True, default=str).encode())
     parameters = dict(beta=beta, epochs=epochs, seed=seed, start=start, end=end, model=model.name, layers=layout, weights=weights, training=describe(), validation=validation.describe(), selection=selection and selection.describe())
     rates = sigmoidal_drop(np.arange(epochs), epochs, start, end)
-    history = train_network(model, training, validation, folder, rates, parameters, selection=selection, average=average, checkpoint_every=checkpoint_every, quiet=quiet, on_epoch=on_epoch)
+    history = train_network(model, training, validation, folder, rates, parameters, score=selection and (lambda model: average_precision(model, selection)), average=average, checkpoint_every=checkpoint_every, quiet=quiet, on_epoch=on_epoch)
     Classifier(model, beta=beta, seed=seed, **metadata).save(Path(folder)/'best.keras')
     return history
 
-# %% ../nbs/10_classifier.ipynb #bfba555d
+# %% ../nbs/10_classifier.ipynb #c52fadb8
 def feature_maps(
     classifier, # Classifier
     window, # (window_px, window_px) normalised

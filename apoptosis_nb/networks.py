@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['MEMBER', 'use_cores', 'be_deterministic', 'worth_compiling', 'sigmoidal_drop', 'cosine_drop', 'lowest_loss',
-           'kept_epoch', 'train_network', 'learned_history', 'save_network', 'packaged_networks', 'load_network']
+           'highest_score', 'kept_epoch', 'train_network', 'learned_history', 'save_network', 'packaged_networks',
+           'load_network']
 
-# %% ../nbs/09_networks.ipynb #792f3ce4
+# %% ../nbs/09_networks.ipynb #3752058d
 import importlib.resources, json, os, time, zipfile
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from keras import ops
 from tqdm.auto import tqdm
 from .core import InputError, plain, write_atomically, write_json, write_table
 
-# %% ../nbs/09_networks.ipynb #dbf00fab
+# %% ../nbs/09_networks.ipynb #e5202bc0
 def use_cores(
     n, # int, threads that the network may use; None: as many as it likes
 ):
@@ -47,7 +48,7 @@ def worth_compiling(): # 'auto' or False, for `jit_compile`
     import tensorflow as tf
     return 'auto' if tf.config.list_physical_devices('GPU') else False
 
-# %% ../nbs/09_networks.ipynb #2d062156
+# %% ../nbs/09_networks.ipynb #36736a76
 def sigmoidal_drop(
     epoch, # int from 0; arrays too
     epochs, # int, number of epochs
@@ -74,7 +75,7 @@ def cosine_drop(
     rate = end + (start - end)*(1 + np.cos(np.pi*t))/2
     return float(rate) if np.ndim(rate) == 0 else rate
 
-# %% ../nbs/09_networks.ipynb #692f3984
+# %% ../nbs/09_networks.ipynb #c7345c9e
 def _values(variables): return [ops.convert_to_numpy(o) for o in variables]
 
 def _restore(variables, values):
@@ -110,20 +111,26 @@ class _State:
         values = _values(self.model.variables)
         self.mean = [share*a + (1 - share)*b if b.dtype.kind == 'f' else b for a, b in zip(self.mean, values)]
 
-# %% ../nbs/09_networks.ipynb #259f406e
+# %% ../nbs/09_networks.ipynb #e42f49b1
 def lowest_loss(
     row, # dict of the epoch's numbers
     earlier, # list of the rows before
 ): # bool
-    "Is this the lowest validation loss so far, or the lowest `selection_loss` where there is one?"
-    column = 'selection_loss' if 'selection_loss' in row else 'val_loss'
-    return row[column] < min((o[column] for o in earlier), default=np.inf)
+    "Is this the lowest validation loss so far?"
+    return row['val_loss'] < min((o['val_loss'] for o in earlier), default=np.inf)
+
+def highest_score(
+    row, # dict of the epoch's numbers
+    earlier, # list of the rows before
+): # bool
+    "Is this the highest `score` so far?"
+    return row['score'] > max((o['score'] for o in earlier), default=-np.inf)
 
 def kept_epoch(
     history, # pd.DataFrame from `train_network`
-): # pd.Series, the row of the epoch that `lowest_loss` keeps
+): # pd.Series, the row of the epoch that `highest_score` keeps, or `lowest_loss` where there is no score
     "The epoch whose network was kept"
-    return history.loc[history['selection_loss' if 'selection_loss' in history else 'val_loss'].idxmin()]
+    return history.loc[history.score.idxmax() if 'score' in history else history.val_loss.idxmin()]
 
 def train_network(
     model, # keras.Model, compiled and with its optimiser built; ends with the weights of the epoch that was kept
@@ -132,22 +139,23 @@ def train_network(
     folder, # str or Path, gets state.npz, parameters.json and history.csv
     rates, # (epochs,) learning rates
     parameters, # dict, what makes this training what it is: one with others is not continued
-    better=lowest_loss, # function of an epoch's row and the list of those before: is its network to be kept?
-    selection=None, # keras.utils.PyDataset, whose loss becomes `selection_loss`: what the epoch is chosen by, where that is not the validation
+    better=None, # function of an epoch's row and the list of those before: is its network to be kept? `highest_score` where there is a score, otherwise `lowest_loss`
+    score=None, # function of the model -> float, the higher the better; its column is `score`
     average=0., # share of the earlier epochs in the running mean of the weights, e.g. .8; 0: each epoch by itself
     checkpoint_every=10, # epochs between two states on disk
     quiet=False, # no progress bar
     on_epoch=None, # function of the epoch's row (dict), called when the epoch is over and kept; the model then has the weights that were validated
-): # pd.DataFrame epoch (from 1), learning_rate, loss and metrics, the same with val_, seconds
+): # pd.DataFrame epoch (from 1), learning_rate, loss and metrics, the same with val_, score where there is one, seconds
     "Train, keep the best epoch, and go on where an earlier call was stopped"
     if not 0 <= average < 1: raise InputError(f'average {average}: take a share from 0 to less than 1')
     parameters = dict(parameters, average=average)
+    better = better or (highest_score if score else lowest_loss)
     epochs, state = len(rates), _State(folder, model, parameters)
     if state.path.is_file(): state.load()
     else: write_json(parameters, Path(folder)/'parameters.json')
     bar = tqdm(range(len(state.history), epochs), initial=len(state.history), total=epochs, unit='epoch', disable=quiet)
     for epoch in bar:
-        row = _train_epoch(state, training, validation, selection, epoch, float(rates[epoch]), average)
+        row = _train_epoch(state, training, validation, score, epoch, float(rates[epoch]), average)
         if better(row, state.history): state.best = _values(model.variables)
         state.history.append(row)
         bar.set_postfix({o: f'{row[o]:.4f}' for o in ('loss', 'val_loss')} | dict(best=f"{min(o['val_loss'] for o in state.history):.4f}"))
@@ -158,7 +166,7 @@ def train_network(
     write_table(history, Path(folder)/'history.csv')
     return history
 
-def _train_epoch(state, training, validation, selection, epoch, learning_rate, average):
+def _train_epoch(state, training, validation, score, epoch, learning_rate, average):
     began, model = time.perf_counter(), state.model
     training.epoch = epoch
     if state.now is not None: _restore(state.variables(), state.now)
@@ -168,7 +176,7 @@ def _train_epoch(state, training, validation, selection, epoch, learning_rate, a
     state.average(average)
     if average: _restore(model.variables, state.mean)
     validated = model.evaluate(validation, verbose=0, return_dict=True)
-    chosen = {} if selection is None else dict(selection_loss=float(model.evaluate(selection, verbose=0, return_dict=True)['loss']))
+    chosen = dict(score=float(score(model))) if score else {}
     names = sorted(fitted, key=lambda o: (o != 'loss', o))
     return dict(epoch=epoch + 1, learning_rate=learning_rate, **{o: float(fitted[o][0]) for o in names},
                 **{f'val_{o}': float(validated[o]) for o in names}, **chosen, seconds=time.perf_counter() - began)
@@ -179,7 +187,7 @@ def learned_history(
     "What must be the same when a training is repeated"
     return history.drop(columns='seconds')
 
-# %% ../nbs/09_networks.ipynb #0d158eba
+# %% ../nbs/09_networks.ipynb #143e1e75
 MEMBER = 'apoptosis_nb.json'
 
 def save_network(

@@ -9,13 +9,13 @@ __all__ = ['BLUE', 'ORANGE', 'GREEN', 'RED', 'PURPLE', 'SKY', 'GREY', 'YELLOW', 
            'predicted_windows_figure', 'cut_out', 'beta_figure', 'wilson', 'share_figure', 'bar_figure',
            'gallery_figure', 'iou_training_figure', 'mask_figure', 'agreement_figure']
 
-# %% ../nbs/20_plots.ipynb #eed59e62
+# %% ../nbs/20_plots.ipynb #0af097c0
 import matplotlib.pyplot as plt, numpy as np, pandas as pd
 from matplotlib.colors import ListedColormap
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, Rectangle
 
-# %% ../nbs/20_plots.ipynb #a89e9904
+# %% ../nbs/20_plots.ipynb #98771e4c
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY, GREY, YELLOW = '#0072B2', '#E69F00', '#009E73', '#D55E00', '#CC79A7', '#56B4E9', '#999999', '#F0E442'
 
 def figure(
@@ -43,7 +43,7 @@ def bare(
 def _plain_axes(axes):
     for ax in np.ravel(axes): ax.spines[['top', 'right']].set_visible(False)
 
-# %% ../nbs/20_plots.ipynb #209c502e
+# %% ../nbs/20_plots.ipynb #7728ed43
 def display(
     image, # (Y, X), any number dtype
     low=1, # percentile that becomes black
@@ -80,7 +80,7 @@ def scale_bar(
     ax.plot([x-length/pixel_size_um, x], [y, y], color='w', lw=4, solid_capstyle='butt')
     ax.annotate(f'{length} µm', (x-length/pixel_size_um/2, y), (0, 4), textcoords='offset points', color='w', ha='center', va='bottom', fontsize=9)
 
-# %% ../nbs/20_plots.ipynb #8b74bf9e
+# %% ../nbs/20_plots.ipynb #28cd50d8
 def count_histograms(
     counts, # pd.DataFrame, a row a slice, with the two columns below
     columns=('n_intact_acas', 'n_apoptotic_acas'), # of the counts of intact nuclei and of events
@@ -105,7 +105,7 @@ def count_histograms(
     fig.suptitle(f'{title} ({len(counts)} slices)' if title else f'{len(counts)} slices')
     return fig
 
-# %% ../nbs/20_plots.ipynb #d4f8e189
+# %% ../nbs/20_plots.ipynb #209e3bb9
 def annotator_figure(
     image, # (Y, X), any number dtype: one slice
     nuclei, # pd.DataFrame slice, x_px, y_px, distance_um: the report on intact nuclei
@@ -144,7 +144,7 @@ def _draw_table(ax, df, title):
     table.auto_set_font_size(False)
     table.set_fontsize(8.5)
 
-# %% ../nbs/20_plots.ipynb #eac35454
+# %% ../nbs/20_plots.ipynb #1b949993
 def preprocessing_figure(
     steps, # dict of a step's name -> (Y, X) float, 0 to 1
     title='', # written above
@@ -159,10 +159,10 @@ def preprocessing_figure(
     fig.suptitle(title)
     return fig
 
-# %% ../nbs/20_plots.ipynb #4eacf7ad
+# %% ../nbs/20_plots.ipynb #04d61669
 def training_figure(
     history, # pd.DataFrame, a row an epoch: loss, val_loss, accuracy, val_accuracy, …, learning_rate; `epoch` counts from 1
-    best_epoch=None, # the epoch that was kept; default: the one with the lowest `selection_loss`, or else validation loss
+    best_epoch=None, # the epoch that was kept; default: the one with the highest score, or without scores the one with the lowest validation loss
     thesis=None, # {'training': dict metric -> value, 'validation': the same}, drawn as dotted lines
     title='', # written above
 ): # matplotlib Figure
@@ -170,8 +170,7 @@ def training_figure(
     epoch = history.epoch if 'epoch' in history else np.arange(1, len(history)+1)
     rate = next((o for o in ('learning_rate', 'lr') if o in history), None)
     metrics = [o for o in ('loss', 'accuracy', 'precision', 'recall') if o in history]
-    chosen_by = next((o for o in ('selection_loss', 'val_loss') if o in history), None)
-    if best_epoch is None and chosen_by: best_epoch = int(np.asarray(epoch)[history[chosen_by].argmin()])
+    if best_epoch is None and 'val_loss' in history: best_epoch = int(np.asarray(epoch)[history.score.argmax() if 'score' in history else history.val_loss.argmin()])
     fig, axes = figure(2, 3, (12, 6.2))
     axes = axes.ravel()
     for ax, letter, metric in zip(axes, 'abcd', metrics):
@@ -191,7 +190,7 @@ def training_figure(
     fig.suptitle(title)
     return fig
 
-# %% ../nbs/20_plots.ipynb #b09e91b8
+# %% ../nbs/20_plots.ipynb #c80e9293
 def feature_map_figure(
     window, # (Y, X) float: the window that the network was shown
     maps, # dict of a block's name -> (Y, X, maps) float: its output
@@ -212,7 +211,7 @@ def feature_map_figure(
 
 def _label(ax, text): ax.text(.5, .5, text, ha='center', va='center', transform=ax.transAxes, fontsize=9)
 
-# %% ../nbs/20_plots.ipynb #6a00b7c3
+# %% ../nbs/20_plots.ipynb #ca6e58dd
 FOUND, FALSE, MISSED = dict(ec='#2ECC71', ls='-', lw=2.2), dict(ec='#FF3B30', ls='-.', lw=1.8), dict(ec=YELLOW, ls='--', lw=2)
 
 def mark(
@@ -249,7 +248,7 @@ def detection_figure(
     fig.legend(handles, ['true positive', 'false positive', 'missed event'], loc='outside lower center', ncols=3, frameon=False, labelcolor='k', handlelength=3)
     return fig
 
-# %% ../nbs/20_plots.ipynb #c8719d0a
+# %% ../nbs/20_plots.ipynb #17d287f2
 def predicted_windows_figure(
     image, # (Y, X), any number dtype
     table, # pd.DataFrame predicted_y_px, predicted_x_px, annotated_y_px, annotated_x_px; missing where a row has no partner: Table 8
@@ -294,7 +293,7 @@ def cut_out(
     y, x = (int(np.clip(round(o), 0, n-1)) for o, n in zip((y, x), image.shape))
     return padded[y:y+size_px, x:x+size_px]
 
-# %% ../nbs/20_plots.ipynb #7fcbc531
+# %% ../nbs/20_plots.ipynb #b96ef6de
 def beta_figure(
     table, # pd.DataFrame beta, f1: a row a run; several seeds a beta
     thesis=None, # pd.DataFrame beta, f1: the thesis's Table 2
@@ -314,7 +313,7 @@ def beta_figure(
     _plain_axes(ax)
     return fig
 
-# %% ../nbs/20_plots.ipynb #812c3d0d
+# %% ../nbs/20_plots.ipynb #2ae2a111
 def wilson(
     k, # successes, number or array
     n, # trials, the same shape
@@ -358,7 +357,7 @@ def share_figure(
     _plain_axes(ax)
     return fig
 
-# %% ../nbs/20_plots.ipynb #2ddee69a
+# %% ../nbs/20_plots.ipynb #afe54896
 def bar_figure(
     table, # pd.DataFrame: a row a bar or a run; several rows of the same bar become mean ± SD
     x, # name of the column of groups
@@ -386,7 +385,7 @@ def bar_figure(
     fig.suptitle(title)
     return fig
 
-# %% ../nbs/20_plots.ipynb #4d01a6e7
+# %% ../nbs/20_plots.ipynb #46305bfe
 def gallery_figure(
     windows, # (N, h, w), any number dtype
     classes, # (N,) names, one a window: one row each, in the order they come
@@ -411,7 +410,7 @@ def gallery_figure(
     fig.suptitle(title)
     return fig
 
-# %% ../nbs/20_plots.ipynb #bf0e712c
+# %% ../nbs/20_plots.ipynb #6d9a18c9
 def iou_training_figure(
     histories, # dict of a run's name -> pd.DataFrame epoch, learning_rate, loss, iou_intact, iou_apoptotic, the same with val_
     thesis=None, # {'val_iou_intact': value, 'val_iou_apoptotic': value}, drawn as dotted lines
@@ -434,7 +433,7 @@ def iou_training_figure(
     fig.suptitle(title)
     return fig
 
-# %% ../nbs/20_plots.ipynb #530efe5a
+# %% ../nbs/20_plots.ipynb #fae239aa
 CLASS_COLOURS = ListedColormap(['black', '#4C8EB8', '#FF9F1C'])
 
 def mask_figure(
@@ -462,7 +461,7 @@ def mask_figure(
     fig.suptitle(title)
     return fig
 
-# %% ../nbs/20_plots.ipynb #5cc65b14
+# %% ../nbs/20_plots.ipynb #8d822afd
 def agreement_figure(
     tables, # dict of a method -> pd.DataFrame with the columns and, ending in _truth, their true values
     columns=('n_intact', 'n_apoptotic', 'apoptotic_ratio'), # one panel each
