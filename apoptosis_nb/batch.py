@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['EVENTS', 'IMAGES', 'resample', 'detect_plane', 'detect_file', 'check_out', 'detect_files']
 
-# %% ../nbs/28_batch.ipynb #3c7fbe5e
+# %% ../nbs/28_batch.ipynb #8b5ae711
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +18,7 @@ from .core import InputError, write_table
 from .images import check_pixel_size, read_stack
 from .scanning import detect, window_corners
 
-# %% ../nbs/28_batch.ipynb #64078b63
+# %% ../nbs/28_batch.ipynb #d5150df4
 def resample(
     plane, # (Y, X), any integer or float dtype
     factor, # new pixels per old pixel
@@ -30,7 +30,7 @@ def resample(
     if plane.dtype.kind in 'iu': resampled = np.rint(resampled)
     return resampled.astype(np.float32 if plane.dtype.kind == 'b' else plane.dtype)
 
-# %% ../nbs/28_batch.ipynb #57d25a05
+# %% ../nbs/28_batch.ipynb #53082a9f
 EVENTS = ['image', 'z', 'event', 'x_px', 'y_px', 'x_um', 'y_um', 'score', 'n_windows']
 IMAGES = ['image', 'z', 'height_px', 'width_px', 'pixel_size_um', 'n_apoptotic', 'seconds', 'error']
 
@@ -76,7 +76,7 @@ def detect_file(
             images.append(dict(row, seconds=time.perf_counter() - start))
     return pd.concat(events, ignore_index=True), pd.DataFrame(images)
 
-# %% ../nbs/28_batch.ipynb #b1e12dfd
+# %% ../nbs/28_batch.ipynb #6d04caa9
 def _names(paths): # the file's name, or where two files have the same the whole path
     names = [o.name for o in paths]
     return [name if names.count(name) == 1 else str(path) for name, path in zip(names, paths)]

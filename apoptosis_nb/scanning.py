@@ -6,7 +6,7 @@
 __all__ = ['DARK', 'EVENT_COLUMNS', 'CANDIDATE', 'window_corners', 'scan', 'group_windows', 'non_maximum_suppression',
            'windows_to_events', 'find_candidates', 'detect']
 
-# %% ../nbs/11_scanning.ipynb #e8cae8a1
+# %% ../nbs/11_scanning.ipynb #bc2b5e90
 import numpy as np, pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.ndimage import uniform_filter
@@ -14,7 +14,7 @@ from .core import InputError
 from .preprocessing import check_image, normalise, preprocess
 from .windows import check_window, cut, turn
 
-# %% ../nbs/11_scanning.ipynb #52749160
+# %% ../nbs/11_scanning.ipynb #4a719087
 def window_corners(
     shape, # (height, width) of the image in px
     window_px, # side of the window in px
@@ -26,7 +26,7 @@ def window_corners(
     starts = [np.unique(np.append(np.arange(0, side - window_px + 1, stride_px), side - window_px)) for side in shape]
     return np.stack(np.meshgrid(*starts, indexing='ij'), axis=-1).reshape(-1, 2)
 
-# %% ../nbs/11_scanning.ipynb #fb78882b
+# %% ../nbs/11_scanning.ipynb #9bba435a
 DARK = .08 # mean of 5 x 5 pre-processed px, from 0 to 1, below which there is no chromatin
 
 def _lit(
@@ -47,11 +47,12 @@ def scan(
     dark=DARK, # see above; None: ask about every window
 ): # pd.DataFrame y0, x0, y1, x1 (box in px, y1 and x1 excluded), probability
     "The probability of every window of an image"
-    window_corners(np.shape(image), classifier.window_px, stride_px or classifier.window_px//2) # refuses before anything is computed
-    return _scan(_prepare(image, classifier), classifier, stride_px, batch, dark)
+    return _scan(_prepare(image, classifier, stride_px), classifier, stride_px, batch, dark)
 
-def _prepare(image, classifier): # the image that windows are cut from
-    return preprocess(image) if classifier.normalisation == 'image' else check_image(image)
+def _prepare(image, classifier, stride_px): # the image that windows are cut from
+    image = check_image(image)
+    window_corners(image.shape, classifier.window_px, stride_px or classifier.window_px//2) # refuses before anything is computed
+    return preprocess(image) if classifier.normalisation == 'image' else image
 
 def _ask(crops, classifier): # probabilities of windows of a prepared image
     return classifier.probabilities(crops if classifier.normalisation == 'image' else normalise(crops, classifier.normalisation))
@@ -65,7 +66,7 @@ def _scan(image, classifier, stride_px=None, batch=1024, dark=DARK):
     for i in range(0, len(lit), batch): probability[lit[i:i + batch]] = _ask(view[tuple(corners[lit[i:i + batch]].T)], classifier)
     return pd.DataFrame(dict(y0=corners[:, 0], x0=corners[:, 1], y1=corners[:, 0] + size, x1=corners[:, 1] + size, probability=probability))
 
-# %% ../nbs/11_scanning.ipynb #bbe20e79
+# %% ../nbs/11_scanning.ipynb #f1314c23
 EVENT_COLUMNS = ['y_px', 'x_px', 'score', 'n_windows']
 
 def _square(places, weights, seed, limit_px):
@@ -117,7 +118,7 @@ def group_windows(
     events = pd.DataFrame(dict(y_px=y_px, x_px=x_px, score=score, n_windows=np.bincount(group)))
     return events.sort_values('score', ascending=False, kind='stable', ignore_index=True)
 
-# %% ../nbs/11_scanning.ipynb #6bd606cf
+# %% ../nbs/11_scanning.ipynb #fca79557
 def non_maximum_suppression(
     windows, # pd.DataFrame y0, x0, y1, x1, probability
     iou=.3, # boxes that overlap more than this are the same event
@@ -134,7 +135,7 @@ def non_maximum_suppression(
         alive &= shared <= iou * (area[i] + area - shared)
     return left.iloc[kept].reset_index(drop=True)
 
-# %% ../nbs/11_scanning.ipynb #db19a054
+# %% ../nbs/11_scanning.ipynb #d29c623a
 def windows_to_events(
     windows, # pd.DataFrame from `scan`
     threshold, # a window is positive from this probability on
@@ -147,7 +148,7 @@ def windows_to_events(
     kept = non_maximum_suppression(positive)
     return pd.DataFrame(dict(y_px=(kept.y0 + kept.y1 - 1) / 2, x_px=(kept.x0 + kept.x1 - 1) / 2, score=kept.probability.astype(float), n_windows=1), columns=EVENT_COLUMNS)
 
-# %% ../nbs/11_scanning.ipynb #e3a813aa
+# %% ../nbs/11_scanning.ipynb #7c98cfa3
 CANDIDATE = .5 # probability of a window from which its place is looked at again
 
 def _look_again(image, events, classifier): # of a prepared image
@@ -166,8 +167,7 @@ def find_candidates(
     candidate=CANDIDATE, # see above
 ): # pd.DataFrame y_px, x_px, score (of the second look), n_windows, best first
     "The places that may be events, looked at again"
-    window_corners(np.shape(image), classifier.window_px, stride_px or classifier.window_px//2)
-    image = _prepare(image, classifier)
+    image = _prepare(image, classifier, stride_px)
     events = windows_to_events(_scan(image, classifier, stride_px), candidate)
     return _look_again(image, events, classifier) if len(events) else events
 

@@ -7,7 +7,7 @@ folder = Path(__file__).parents[1] / 'data/thesis'
 read = lambda name: pd.read_csv(folder / f'{name}.csv')
 
 def test_all_tables_are_there():
-    assert {o.stem for o in folder.glob('*.csv')} == {*(f'table_{i}' for i in range(1, 10)), 'counts', 'acas_accuracy'}
+    assert {o.stem for o in folder.glob('*.csv')} == {*(f'table_{i}' for i in range(1, 10)), 'counts', 'acas_accuracy', 'unet_training'}
     described = (folder.parent / 'README.md').read_text(encoding='utf-8')
     for path in folder.glob('*.csv'): assert f'`{path.name}`' in described and len(pd.read_csv(path)), path.name
 
