@@ -1,5 +1,5 @@
 # make study [RUN=quick|standard|paper] [CORES=n]   every figure and table into results/RUN
-# make reference                                    keep the standard run's tables, figures and record in docs
+# make reference                                    keep the standard run's tables, figures and record in docs, and its weights in the package
 # make test                                         every check; what CI runs
 # make readme                                       README.md from nbs/index.ipynb, which reads the reference run and the notebooks
 # Each sets up .venv by itself first; PYTHON=... chooses the Python (3.11 to 3.13) that makes it.
@@ -30,13 +30,16 @@ sys.exit(any(runs(o.info) for o in psutil.process_iter(['cwd', 'cmdline'])))
 endef
 export IDLE
 
-# The committed reference: what README's results table is made from.
+# The committed reference: what README's results table is made from, and the weights that come with the package.
 REFERENCE = docs/reference/standard
+PACKAGED = detector_64:window_64 real_nuclei_0:window_64_real segmenter:unet segmenter_real:unet_real
 reference:
 	@[ -f results/standard/summary.md ] || { echo 'results/standard/summary.md is missing: make study RUN=standard first'; exit 1; }
 	rm -rf $(REFERENCE)
 	mkdir -p $(REFERENCE)
 	cp -R results/standard/tables results/standard/figures results/standard/summary.md results/standard/run.json $(REFERENCE)
+	mkdir -p apoptosis_nb/weights
+	for o in $(PACKAGED); do cp results/standard/weights/$${o%:*}.keras apoptosis_nb/weights/$${o#*:}.keras; done
 
 test: setup
 	.venv/bin/nbdev_test --n_workers 2

@@ -205,8 +205,16 @@ rule dataset2:
     log: f'{OUT}/notebooks/210_dataset2.ipynb'
     shell: PAPERMILL
 
+rule real_images:
+    input: f'{OUT}/weights/segmenter.keras', notebook='nbs/study/220_real_images.ipynb',
+        library=modules(['networks', 'mitocheck', 'dsb2018', 'tiles', 'unet', 'counting', 'evaluation', 'instances', 'real_images'], PAGES)
+    output: tables('real_images')
+    params: given=parameters('220_real_images', results=OUT, start=f'{OUT}/weights/segmenter.keras')
+    log: f'{OUT}/notebooks/220_real_images.ipynb'
+    shell: PAPERMILL
+
 rule summary:
-    input: tables('counts', 'table_2', 'table_5', 'table_7', 'missed_events', 'split_leak', 'real_nuclei', 'detection_64', 'detection_128', 'table_1', 'table_6', 'unet_training', 'unet_images', 'methods', 'ablation', 'dataset2'),
+    input: tables('counts', 'table_2', 'table_5', 'table_7', 'missed_events', 'split_leak', 'real_nuclei', 'detection_64', 'detection_128', 'table_1', 'table_6', 'unet_training', 'unet_images', 'methods', 'ablation', 'dataset2', 'real_images'),
         figures('fig_06', 'fig_11', 'fig_18'), notebook='nbs/study/900_summary.ipynb', library=modules(['summary'])
     output: f'{OUT}/summary.md', f'{OUT}/run.json'
     params: given=parameters('900_summary', results=OUT, run=RUN, config=f'config/{RUN}.yaml')

@@ -61,6 +61,12 @@ def headline(
     else:
         for (trained, rule), o in real[real.set == 'test'].groupby(['trained_on', 'threshold_rule']):
             row(f'real nuclei (MitoCheck, test plates), trained on {trained}, threshold {rule}: F1', f'{o.f1.mean():.3f} ± {o.f1.std(ddof=1) if len(o) > 1 else 0:.3f} ({len(o)} seeds)')
+    images = table('real_images')
+    if 'f1' not in images: row('real images (DSB2018, MitoCheck)', str(images.note.iloc[0]))
+    else:
+        for o in images.itertuples():
+            if o.data == 'DSB2018': row(f'real nuclei (DSB2018, {int(o.n_images)} images kept aside), {o.method}: IoU of the foreground; F1 of nuclei at IoU .5; count, median error', f'{o.foreground_iou:.3f}; {o.f1:.3f}; {o.count_error_percent:.1f} %')
+            else: row(f'{o.data}, {int(o.n_fields)} fields of plates kept aside, {o.method}: F1 of events; IoU intact / apoptotic', f'{o.f1:.3f}; {o.iou_intact:.3f} / {o.iou_apoptotic:.3f}')
     return pd.DataFrame(rows)
 
 def markdown_table(

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['NAMES', 'SMOOTH_PX', 'LOSSES', 'SCHEDULES', 'build_unet', 'class_weights', 'tversky_index', 'boundary_f1',
            'OverlapLoss', 'learning_rates', 'compile_unet', 'best_mean_iou', 'train_unet', 'receptive_radius',
-           'Segmenter', 'load_segmenter']
+           'Segmenter', 'tile_sides', 'load_segmenter']
 
 # %% ../nbs/16_unet.ipynb #17f2653d
 import json, zlib
@@ -229,7 +229,7 @@ class Segmenter:
         low=1., # percentile that becomes 0, see `stretch`
         high=99.8, # percentile that becomes 1
         power=.5, # of the gamma correction
-        tile_px=1024, # side of the tiles, halo included
+        tile_px=1536, # side of the square with as many pixels as a tile may have, halo included: what memory allows
         **about, # anything else worth keeping, for JSON
     ):
         self.model, self.pixel_size_um, self.low, self.high, self.power, self.tile_px, self.about = model, pixel_size_um, low, high, power, tile_px, about
@@ -243,7 +243,7 @@ class Segmenter:
     def probabilities(
         self,
         image, # (Y, X), any integer or float dtype, as read
-        tile_px=None, # side of the tiles, halo included; the segmenter's unless given
+        tile_px=None, # as above; the segmenter's unless given
         pixel_size_um=None, # of the image, where it is not the segmenter's: the image is resized by splines of order 3 (thesis 3.2), the result linearly
     ): # float32 (Y, X, 3)
         "The probability of each class for each pixel; the tiling does not change it"
@@ -257,7 +257,7 @@ class Segmenter:
     def predict(
         self,
         image, # (Y, X), any integer or float dtype, as read
-        tile_px=None, # side of the tiles, halo included; the segmenter's unless given
+        tile_px=None, # as above; the segmenter's unless given
         pixel_size_um=None, # of the image, where it is not the segmenter's
     ): # uint8 (Y, X): 0 background, 1 intact, 2 apoptotic
         "The most probable class of each pixel"
@@ -266,9 +266,8 @@ class Segmenter:
     def _tiled(self, image, tile_px):
         (height, width), step, halo = image.shape, self.step, self.halo_px
         image = np.pad(image, [(0, -height % step), (0, -width % step)], mode='edge')
-        sides = [min(-(-tile_px//step)*step, o) for o in image.shape]
-        if any(side < o and side <= 2*halo for side, o in zip(sides, image.shape)):
-            raise InputError(f'tiles of {tile_px} px: the network sees {halo} px on either side, so take at least {2*halo + step} px')
+        sides = tile_sides(image.shape, tile_px**2, halo, step)
+        if sides is None: raise InputError(f'tiles of {tile_px} px: the network sees {halo} px on either side, so take at least {2*halo + step} px')
         found = np.zeros((*image.shape, len(NAMES)), np.float32)
         places = [_starts(o, side, halo) for o, side in zip(image.shape, sides)]
         for y0, top, bottom in places[0]:
@@ -287,6 +286,26 @@ class Segmenter:
     ):
         "Write network and metadata as one file, without what only training needs"
         save_network(self.model, path, dict(self.metadata(), kind='segmenter'))
+
+def tile_sides(
+    shape, # (height, width) of the image in px, multiples of step
+    most_px, # pixels that a tile may have, halo included
+    halo, # px on either side that belong to neighbours, a multiple of step
+    step, # px
+): # (height, width) of the tiles in px; None where no tile is large enough to have more than its halo
+    "The division of an image with the fewest pixels to compute"
+    def side(length, n): return length if n == 1 else 2*halo + -(-(length - 2*halo)//(n*step))*step
+    def counts(length): return range(1, max(1, (length - 2*halo)//step) + 1)
+    best = None
+    for n_rows in counts(shape[0]):
+        height = side(shape[0], n_rows)
+        widest = most_px//height
+        n_columns = next((n for n in counts(shape[1]) if side(shape[1], n) <= widest), None)
+        if n_columns is None: continue
+        width = side(shape[1], n_columns)
+        cost = n_rows*n_columns*height*width
+        if best is None or cost < best[0]: best = cost, (height, width)
+    return best and best[1]
 
 def _starts(length, side, halo): # list of (start of a tile, first and last + 1 of the pixels that are taken from it), all multiples of the step
     if side >= length: return [(0, 0, length)]

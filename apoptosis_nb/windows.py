@@ -179,22 +179,27 @@ class DynamicUnderSampling(WindowBatches):
         augment=False, # show each window in a random one of its eight orientations
         ratio=1, # negative windows for each positive one shown; the thesis: 1
         repeat=1, # times that a positive window is shown in an epoch; the thesis: 1
+        positives=None, # different positive windows in an epoch, e.g. for a short training; all unless given, as in the thesis
         **options, # of keras.utils.PyDataset
     ):
         labels, self.ratio, self.repeat = np.asarray(labels).ravel(), ratio, repeat
         self.positive, self.negative = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
         if not len(self.positive) or not len(self.negative): raise InputError(f'{len(self.positive)} positive and {len(self.negative)} negative windows: training needs both')
+        self.positives = min(positives or len(self.positive), len(self.positive))
         super().__init__(windows, labels, batch_size, seed, augment, **options)
 
-    def draw(self, epoch): # (M,) indices
-        positive, pool = np.tile(self.positive, self.repeat), len(self.negative)
-        n = int(self.ratio*len(positive))
-        turns = range(epoch*n // pool, ((epoch + 1)*n - 1) // pool + 1) # of the pool, in this epoch
-        queue = np.concatenate([rng(self.seed, 'negatives', o).permutation(self.negative) for o in turns])
-        first = epoch*n - turns[0]*pool
-        return rng(self.seed, 'order', epoch).permutation(np.concatenate([positive, queue[first:first + n]]))
+    def _next(self, pool, name, n, epoch): # (n,) indices: the pool is used up before any of it comes again
+        turns = range(epoch*n // len(pool), ((epoch + 1)*n - 1) // len(pool) + 1) # of the pool, in this epoch
+        queue = np.concatenate([rng(self.seed, name, o).permutation(pool) for o in turns])
+        first = epoch*n - turns[0]*len(pool)
+        return queue[first:first + n]
 
-    def describe(self): return dict(super().describe(), ratio=self.ratio, repeat=self.repeat)
+    def draw(self, epoch): # (M,) indices
+        positive = np.tile(self._next(self.positive, 'positives', self.positives, epoch), self.repeat)
+        negative = self._next(self.negative, 'negatives', int(self.ratio*len(positive)), epoch)
+        return rng(self.seed, 'order', epoch).permutation(np.concatenate([positive, negative]))
+
+    def describe(self): return dict(super().describe(), ratio=self.ratio, repeat=self.repeat, positives=self.positives)
 
 # %% ../nbs/08_windows.ipynb #e45e30b3
 def balanced(
