@@ -1,6 +1,7 @@
 # make study [RUN=quick|standard|paper] [CORES=n]   every figure and table into results/RUN
 # make reference                                    keep the standard run's tables, figures and record in docs, and its weights in the package
 # make test                                         every check; what CI runs
+# make bench                                        how fast, as ratios measured side by side
 # make readme                                       README.md from nbs/index.ipynb, which reads the reference run and the notebooks
 # Each sets up .venv by itself first; PYTHON=... chooses the Python (3.11 to 3.13) that makes it.
 
@@ -14,7 +15,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export TF_CPP_MIN_LOG_LEVEL = 3
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
-.PHONY: study test readme reference setup
+.PHONY: study test bench readme reference setup
 
 # A run that was killed leaves its lock behind; it is taken away unless a snakemake of this folder still runs.
 study: setup
@@ -44,6 +45,9 @@ reference:
 test: setup
 	.venv/bin/nbdev_test --n_workers 2
 	.venv/bin/python -m pytest
+
+bench: setup
+	.venv/bin/python tests/bench.py
 
 readme: setup
 	jupyter nbconvert --log-level ERROR --to notebook --execute --inplace nbs/index.ipynb
