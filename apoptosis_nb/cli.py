@@ -9,6 +9,7 @@ __all__ = ['app', 'simulate', 'Original', 'fetch', 'detect']
 import os
 from contextlib import contextmanager
 from enum import Enum
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -51,11 +52,13 @@ def simulate(
     typer.echo(f'{out}: {len(index)} slices of {index.spheroid_id.nunique()} spheroids')
 
 # %% ../nbs/90_cli.ipynb #fe823603
-class Original(str, Enum): mitocheck = 'mitocheck'
+class Original(str, Enum):
+    mitocheck = 'mitocheck'
+    dsb2018 = 'dsb2018'
 
 @app.command()
 def fetch(
-    name: Annotated[Original, typer.Argument(help='mitocheck: 2468 labelled 64 px crops of real nuclei, CC BY 4.0.')],
+    name: Annotated[Original, typer.Argument(help='mitocheck: 2468 labelled 64 px crops of real nuclei, CC BY 4.0; dsb2018: images of nuclei with their outlines, CC0.')],
     out: Annotated[Optional[Path], typer.Option(help='Folder; the cache folder unless given.')] = None,
 ):
     """Fetch public images of real nuclei.
@@ -63,8 +66,7 @@ def fetch(
     Each is checked against its SHA-256; what is there already is not fetched again.
     """
     with _plainly():
-        from apoptosis_nb.mitocheck import fetch as fetch_mitocheck
-        folder = fetch_mitocheck(out)
+        folder = import_module(f'apoptosis_nb.{name.value}').fetch(out)
     typer.echo(folder)
 
 # %% ../nbs/90_cli.ipynb #10a2eafc
