@@ -28,45 +28,61 @@ def missing_results(
 # %% ../nbs/27_summary.ipynb #47eb1470
 def headline(
     results, # str or Path of a run's results
+    partial=False, # leave out what the run has no table for; otherwise that is an InputError
 ): # pd.DataFrame result, here, thesis
     "The run's main numbers beside the thesis's"
     def table(name): return read_table(Path(results)/'tables'/f'{name}.csv')
     rows = []
     def row(result, here, thesis=''): rows.append(dict(result=result, here=here, thesis=thesis))
-    for name, px in (('table_1', 64), ('table_6', 128)):
-        o = table(name).set_index('set').loc['validation']
-        triple = lambda prefix: ' / '.join(f"{o[prefix + m]:.4f}" for m in ('accuracy', 'precision', 'recall'))
-        row(f'{px} px windows, validation: accuracy / precision / recall', triple(''), triple('thesis_'))
-    sweep = table('table_2')
-    best, theirs = sweep.loc[sweep.f1.idxmax()], sweep.loc[sweep.thesis_f1.idxmax()]
-    row('best beta; mean F1 of whole validation images, threshold .5', f'{best.beta:g}; {best.f1:.3f}', f'{theirs.beta:g}; {theirs.thesis_f1:.3f} (hand labels)')
-    for px in (64, 128):
-        for o in table(f'detection_{px}').query("against == 'truth'").itertuples():
-            row(f'{px} px, {o.n_slices} whole test images, F1 against the truth, threshold {o.threshold:g}', f'{o.f1:.3f} (precision {o.precision:.3f}, recall {o.recall:.3f})')
-    missed = table('missed_events').set_index('dose_gy').loc['all']
-    row('events found by the annotator', f'{missed.annotator_recall:.3f} of {missed.n_events}', '.366 (0 Gy), .571 (4 Gy)')
-    row('events that the annotator missed, found by the network', f'{missed.missed_found_share:.3f} of {missed.n_missed}', 'not known')
-    leak = table('split_leak').groupby(['split_by', 'set']).f1.mean().unstack()
-    for unit, o in leak.iterrows(): row(f'split by {unit}: F1 of windows, validation / unseen samples', f'{o.validation:.4f} / {o.test:.4f}')
-    for stride, o in table('table_5').groupby('stride_px'):
-        row(f'seconds an image of {o.size_px.iloc[0]} px, 64 px windows, stride {stride}', f'{o.seconds.mean():.2f}', f'{o.thesis_time_s.mean():.0f} (about 1800 px)')
-    unet = table('unet_training').set_index('schedule').loc['c']
-    row('UNet, validation tiles: IoU intact / apoptotic', f'{unet.val_iou_intact:.4f} / {unet.val_iou_apoptotic:.4f}', f'{unet.thesis_val_iou_intact:.4f} / {unet.thesis_val_iou_apoptotic:.4f}')
-    for o in table('methods').itertuples():
-        counted = f'; intact count, median error {o.intact_median_error_percent:.1f} %; ratio, RMSE {o.ratio_rmse:.4f}' if pd.notna(o.intact_median_error_percent) else ''
-        row(f'{o.method}, {o.n_slices} whole test images: F1 of events; missed ones found; seconds', f'{o.f1:.3f}; {o.missed_found_share:.3f}; {o.seconds_per_image:.2f}{counted}')
-    for o in table('dataset2').itertuples(): row(f'UNet on images of another kind, {o.quality} quality: F1 of events; intact count, median error', f'{o.f1:.3f}; {o.intact_median_error_percent:.1f} %')
-    real = table('real_nuclei')
-    if 'f1' not in real: row('real nuclei (MitoCheck, test plates)', str(real.note.iloc[0]))
-    else:
-        for (trained, rule), o in real[real.set == 'test'].groupby(['trained_on', 'threshold_rule']):
-            row(f'real nuclei (MitoCheck, test plates), trained on {trained}, threshold {rule}: F1', f'{o.f1.mean():.3f} ± {o.f1.std(ddof=1) if len(o) > 1 else 0:.3f} ({len(o)} seeds)')
-    images = table('real_images')
-    if 'f1' not in images: row('real images (DSB2018, MitoCheck)', str(images.note.iloc[0]))
-    else:
-        for o in images.itertuples():
-            if o.data == 'DSB2018': row(f'real nuclei (DSB2018, {int(o.n_images)} images kept aside), {o.method}: IoU of the foreground; F1 of nuclei at IoU .5; count, median error', f'{o.foreground_iou:.3f}; {o.f1:.3f}; {o.count_error_percent:.1f} %')
-            else: row(f'{o.data}, {int(o.n_fields)} fields of plates kept aside, {o.method}: F1 of events; IoU intact / apoptotic', f'{o.f1:.3f}; {o.iou_intact:.3f} / {o.iou_apoptotic:.3f}')
+    def _windows():
+        for name, px in (('table_1', 64), ('table_6', 128)):
+            o = table(name).set_index('set').loc['validation']
+            triple = lambda prefix: ' / '.join(f"{o[prefix + m]:.4f}" for m in ('accuracy', 'precision', 'recall'))
+            row(f'{px} px windows, validation: accuracy / precision / recall', triple(''), triple('thesis_'))
+    def _sweep():
+        sweep = table('table_2')
+        best, theirs = sweep.loc[sweep.f1.idxmax()], sweep.loc[sweep.thesis_f1.idxmax()]
+        row('best beta; mean F1 of whole validation images, threshold .5', f'{best.beta:g}; {best.f1:.3f}', f'{theirs.beta:g}; {theirs.thesis_f1:.3f} (hand labels)')
+    def _detection():
+        for px in (64, 128):
+            for o in table(f'detection_{px}').query("against == 'truth'").itertuples():
+                row(f'{px} px, {o.n_slices} whole test images, F1 against the truth, threshold {o.threshold:g}', f'{o.f1:.3f} (precision {o.precision:.3f}, recall {o.recall:.3f})')
+    def _missed():
+        missed = table('missed_events').set_index('dose_gy').loc['all']
+        row('events found by the annotator', f'{missed.annotator_recall:.3f} of {missed.n_events}', '.366 (0 Gy), .571 (4 Gy)')
+        row('events that the annotator missed, found by the network', f'{missed.missed_found_share:.3f} of {missed.n_missed}', 'not known')
+    def _split():
+        leak = table('split_leak').groupby(['split_by', 'set']).f1.mean().unstack()
+        for unit, o in leak.iterrows(): row(f'split by {unit}: F1 of windows, validation / unseen samples', f'{o.validation:.4f} / {o.test:.4f}')
+    def _strides():
+        for stride, o in table('table_5').groupby('stride_px'):
+            row(f'seconds an image of {o.size_px.iloc[0]} px, 64 px windows, stride {stride}', f'{o.seconds.mean():.2f}', f'{o.thesis_time_s.mean():.0f} (about 1800 px)')
+    def _unet():
+        unet = table('unet_training').set_index('schedule').loc['c']
+        row('UNet, validation tiles: IoU intact / apoptotic', f'{unet.val_iou_intact:.4f} / {unet.val_iou_apoptotic:.4f}', f'{unet.thesis_val_iou_intact:.4f} / {unet.thesis_val_iou_apoptotic:.4f}')
+    def _methods():
+        for o in table('methods').itertuples():
+            counted = f'; intact count, median error {o.intact_median_error_percent:.1f} %; ratio, RMSE {o.ratio_rmse:.4f}' if pd.notna(o.intact_median_error_percent) else ''
+            row(f'{o.method}, {o.n_slices} whole test images: F1 of events; missed ones found; seconds', f'{o.f1:.3f}; {o.missed_found_share:.3f}; {o.seconds_per_image:.2f}{counted}')
+    def _dataset2():
+        for o in table('dataset2').itertuples(): row(f'UNet on images of another kind, {o.quality} quality: F1 of events; intact count, median error', f'{o.f1:.3f}; {o.intact_median_error_percent:.1f} %')
+    def _real():
+        real = table('real_nuclei')
+        if 'f1' not in real: row('real nuclei (MitoCheck, test plates)', str(real.note.iloc[0]))
+        else:
+            for (trained, rule), o in real[real.set == 'test'].groupby(['trained_on', 'threshold_rule']):
+                row(f'real nuclei (MitoCheck, test plates), trained on {trained}, threshold {rule}: F1', f'{o.f1.mean():.3f} ± {o.f1.std(ddof=1) if len(o) > 1 else 0:.3f} ({len(o)} seeds)')
+    def _images():
+        images = table('real_images')
+        if 'f1' not in images: row('real images (DSB2018, MitoCheck)', str(images.note.iloc[0]))
+        else:
+            for o in images.itertuples():
+                if o.data == 'DSB2018': row(f'real nuclei (DSB2018, {int(o.n_images)} images kept aside), {o.method}: IoU of the foreground; F1 of nuclei at IoU .5; count, median error', f'{o.foreground_iou:.3f}; {o.f1:.3f}; {o.count_error_percent:.1f} %')
+                else: row(f'{o.data}, {int(o.n_fields)} fields of plates kept aside, {o.method}: F1 of events; IoU intact / apoptotic', f'{o.f1:.3f}; {o.iou_intact:.3f} / {o.iou_apoptotic:.3f}')
+    for section in (_windows, _sweep, _detection, _missed, _split, _strides, _unet, _methods, _dataset2, _real, _images):
+        try: section()
+        except InputError:
+            if not partial: raise
     return pd.DataFrame(rows)
 
 def markdown_table(
