@@ -124,7 +124,7 @@ def keep_events(
 def event_score_curve(
     slices, # pd.DataFrame, rows of the index
     found, # dict slice -> Found, events with a score
-    thresholds=np.linspace(.3, .98, 35), # least scores to try
+    thresholds=1/(1 + np.exp(-np.linspace(-1, 7, 33))), # least scores to try, at equal steps of log odds: they crowd near 1
 ): # pd.DataFrame as `whole_images.threshold_curve`
     "Scores of all events together for many thresholds"
     return threshold_curve(slices, {name: (o.events, o.seconds) for name, o in found.items()}, thresholds=thresholds)

@@ -16,6 +16,7 @@ from scipy import ndimage as ndi
 from scipy.spatial import cKDTree
 
 from .core import InputError, rng
+from .phantoms import MITOTIC
 from .preprocessing import check_image
 from .spheroids import annotations, read_labels, read_slice
 from .windows import check_window
@@ -56,30 +57,30 @@ def annotated_classes(
 MASKS = dict(truth=lambda row: read_labels(row, 'classes'), acas=annotated_classes)
 
 # %% ../nbs/15_tiles.ipynb #6a32585e
-PLACES = 'centre', 'events', 'anywhere'
+PLACES = 'centre', 'events', 'mitoses', 'anywhere'
 
 def place_tiles(
-    events, # (N, 2) y, x in px
+    objects, # (N, 2) y, x in px: the events or mitoses
     shape, # (height, width) of the image in px
     tile_px, # side of a tile
     n, # tiles wanted; one where they are centred
     random, # np.random.Generator
     how='events', # one of PLACES
-    tries=24, # places to choose from, for each tile where events are
+    tries=24, # places to choose from, for each tile where objects are
 ): # (n, 2) int y0, x0
     "Corners of the tiles of one image"
     check_window(shape, tile_px)
     if how not in PLACES: raise InputError(f'places {how!r}: choose one of {", ".join(PLACES)}')
     room = np.array(shape) - tile_px
     if how == 'centre': return (room//2)[None]
-    left, chosen = np.asarray(events, float).reshape(-1, 2), []
+    left, chosen = np.asarray(objects, float).reshape(-1, 2), []
     for _ in range(n):
         corners = random.integers(0, room, (tries, 2), endpoint=True)
-        if how == 'events' and len(left):
+        if how != 'anywhere' and len(left):
             around = left[random.integers(0, len(left), tries)] - random.uniform(.1, .9, (tries, 2))*tile_px
             corners = np.clip(around, 0, room).astype(int)
-        inside = ((left >= corners[:, None]) & (left < corners[:, None] + tile_px)).all(2) # (tries, events)
-        best = int(inside.sum(1).argmax()) if how == 'events' else 0
+        inside = ((left >= corners[:, None]) & (left < corners[:, None] + tile_px)).all(2) # (tries, objects)
+        best = int(inside.sum(1).argmax()) if how != 'anywhere' else 0
         chosen.append(corners[best])
         left = left[~inside[best]]
     return np.stack(chosen)
@@ -90,15 +91,17 @@ def tile_table(
     per_image=1, # tiles of each image
     how='events', # one of PLACES
     seed=0, # int
-): # pd.DataFrame slice, spheroid_id, sample, dose_gy, y0, x0, n_events (true ones with their centre in the tile)
+): # pd.DataFrame slice, spheroid_id, sample, dose_gy, y0, x0, n_events, n_mitoses (true ones with their centre in the tile)
     "The tiles of many images"
     rows = []
     for _, slice_ in index.iterrows():
         truth = annotations(slice_, 'truth')
-        events = truth.loc[truth.label == 2, ['y_px', 'x_px']].to_numpy(float)
-        for corner in place_tiles(events, (slice_.height_px, slice_.width_px), tile_px, per_image, rng(seed, 'tiles', slice_['slice']), how):
-            n = ((events >= corner) & (events < corner + tile_px)).all(1).sum()
-            rows.append(dict(slice=slice_['slice'], spheroid_id=slice_.spheroid_id, sample=slice_['sample'], dose_gy=slice_.dose_gy, y0=corner[0], x0=corner[1], n_events=int(n)))
+        places = dict(events=truth.label == 2, mitoses=truth.kind.isin(MITOTIC))
+        places = {name: truth.loc[which, ['y_px', 'x_px']].to_numpy(float) for name, which in places.items()}
+        objects, random = places.get(how, np.zeros((0, 2))), rng(seed, 'tiles', how, slice_['slice'])
+        for corner in place_tiles(objects, (slice_.height_px, slice_.width_px), tile_px, per_image, random, how):
+            n = {f'n_{name}': int(((o >= corner) & (o < corner + tile_px)).all(1).sum()) for name, o in places.items()}
+            rows.append(dict(slice=slice_['slice'], spheroid_id=slice_.spheroid_id, sample=slice_['sample'], dose_gy=slice_.dose_gy, y0=corner[0], x0=corner[1]) | n)
     if not rows: raise InputError('the index has no slices: check how it was selected')
     return pd.DataFrame(rows)
 
