@@ -168,7 +168,7 @@ rule unet:
 
 rule count:
     input: f'{DATA}/index.csv', tables('splits'), f'{OUT}/weights/unet_c.keras', notebook='nbs/study/180_count.ipynb', library=modules(SEGMENTS, PAGES)
-    output: f'{OUT}/weights/segmenter.keras', tables('unet_images', 'event_scores', 'table_9'), figures(*(f'fig_{n}' for n in range(38, 44)))
+    output: f'{OUT}/weights/segmenter.keras', tables('unet_images', 'event_scores', 'nucleus_splits', 'table_9'), figures(*(f'fig_{n}' for n in range(38, 44)))
     params: given=parameters('180_count', data=DATA, results=OUT)
     priority: 5
     log: f'{OUT}/notebooks/180_count.ipynb'
@@ -207,7 +207,7 @@ rule dataset2:
 
 rule real_images:
     input: f'{OUT}/weights/segmenter.keras', notebook='nbs/study/220_real_images.ipynb',
-        library=modules(['networks', 'mitocheck', 'dsb2018', 'tiles', 'unet', 'counting', 'evaluation', 'instances', 'real_images'], PAGES)
+        library=modules(['networks', 'mitocheck', 'dsb2018', 'tiles', 'unet', 'counting', 'evaluation', 'instances', 'segmentations', 'real_images'], PAGES)
     output: tables('real_images')
     params: given=parameters('220_real_images', results=OUT, start=f'{OUT}/weights/segmenter.keras')
     log: f'{OUT}/notebooks/220_real_images.ipynb'

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['NEAR_PX', 'FRAGMENT_SHARE', 'DSB_PIXEL_UM', 'parted', 'outlined_tiles', 'cell_mask', 'compose_field',
-           'composed_tiles', 'join_tiles', 'otsu_nuclei', 'grow_nuclei', 'network_nuclei', 'score_nuclei',
+           'composed_tiles', 'join_tiles', 'otsu_nuclei', 'grow_nuclei', 'mask_nuclei', 'choose_splits', 'score_nuclei',
            'count_fields', 'field_score', 'score_fields']
 
 # %% ../nbs/29_real_images.ipynb #c31bc74c
@@ -18,7 +18,9 @@ from .counting import count_mask, fill_holes, split_nuclei
 from .evaluation import score_events, score_together
 from .instances import class_iou, count_errors, instance_scores
 from .mitocheck import CROP_PX, PIXEL_SIZE_UM
+from .segmentations import LEAST_SCORES
 from .tiles import TileSet, stretch
+from .windows import turn
 
 # %% ../nbs/29_real_images.ipynb #c50a0916
 def parted(
@@ -92,8 +94,7 @@ def compose_field(
     for _ in range(n_cells):
         event = random.random() < apoptotic_share
         i = random.choice(np.flatnonzero(apoptotic == event))
-        view = int(random.integers(8))
-        crop = np.rot90(crops[i][:, ::-1] if view >= 4 else crops[i], view % 4).astype(float)
+        crop = turn(crops[i][None], [random.integers(8)])[0].astype(float)
         mask = cell_mask(crop, event)
         edge = mask[[0, -1]].any() or mask[:, [0, -1]].any() # cut off by the crop's border
         if edge or not mask.any(): continue
@@ -145,26 +146,35 @@ def otsu_nuclei(
 
 def grow_nuclei(
     labels, # int (Y, X), nuclei numbered from 1
-    px=1, # thickness of the ring
 ): # int (Y, X)
-    "Give back the line that `parted` takes from touching nuclei"
-    grown = ndi.grey_dilation(labels, footprint=ndi.iterate_structure(ndi.generate_binary_structure(2, 1), px))
-    return np.where(labels > 0, labels, grown)
+    "Give back the line that `parted` takes from touching nuclei; other borders stay"
+    lines = ndi.binary_closing(np.pad(labels > 0, 2), np.ones((3, 3)))[2:-2, 2:-2] & (labels == 0)
+    return np.where(lines, ndi.grey_dilation(labels, size=3), labels)
 
-def network_nuclei(
-    image, # (Y, X), any number dtype
-    segmenter, # Segmenter, used at its own pixel size
+def mask_nuclei(
+    mask, # (Y, X) of classes 0, 1, 2
     pixel_size_um=DSB_PIXEL_UM,
+    **options, # passed on to `counting.split_nuclei`
 ): # bool (Y, X), int (Y, X) nuclei
-    "What the UNet takes for nuclei, dying ones as well"
-    foreground = fill_holes(segmenter.predict(image) > 0, pixel_size_um)
-    labels = split_nuclei(foreground, pixel_size_um)
-    return foreground, grow_nuclei(labels)
+    "The nuclei of a mask, dying ones as well"
+    foreground = fill_holes(mask > 0, pixel_size_um)
+    labels = grow_nuclei(split_nuclei(foreground, pixel_size_um, **options))
+    return foreground | (labels > 0), labels
+
+def choose_splits(
+    masks, # list of (Y, X), what the network says of validation images
+    labels, # list of int (Y, X), the truth
+    rises_um=(.1, .2, .3, .5), # to try
+    areas_um2=(5., 10., 20.), # of the least nucleus, to try
+): # dict rise_um, smallest_um2: options of `mask_nuclei`
+    "How deep a waist parts two nuclei, and how small a nucleus may be, by the best F1"
+    tried = [dict(rise_um=rise, smallest_um2=area) for rise in rises_um for area in areas_um2]
+    return max(tried, key=lambda o: score_nuclei(masks, labels, lambda mask: mask_nuclei(mask, **o))['f1'])
 
 def score_nuclei(
-    images, # list of (Y, X)
+    images, # list of (Y, X): images, or their masks
     labels, # list of int (Y, X), the truth
-    find, # function of an image -> (bool (Y, X) foreground, int (Y, X) nuclei)
+    find, # function of one of them -> (bool (Y, X) foreground, int (Y, X) nuclei)
 ): # dict n_images, foreground_iou (mean of images), f1, mean_f1 (over IoU .5 to .95), panoptic_quality, count_error_percent (median)
     "How well nuclei are found and told apart"
     found = [find(o) for o in images]
@@ -199,7 +209,7 @@ def field_score(
 ): # float: the least score of an event that counts, by the best F1
     "Choose when it is an event"
     found = count_fields(fields, segmenter)
-    return float(max(np.linspace(.3, .95, 27), key=lambda o: np.nan_to_num(_score_events(fields, found, o)['f1'])))
+    return float(max(LEAST_SCORES, key=lambda o: np.nan_to_num(_score_events(fields, found, o)['f1'])))
 
 def score_fields(
     fields, # list from `compose_field`

@@ -49,8 +49,8 @@ def headline(
                 row(f'{px} px, {o.n_slices} whole test images, F1 against the truth, threshold {o.threshold:g}', f'{o.f1:.3f} (precision {o.precision:.3f}, recall {o.recall:.3f})')
     def _missed():
         missed = table('missed_events').set_index('dose_gy').loc['all']
-        row('events found by the annotator', f'{missed.annotator_recall:.3f} of {missed.n_events}', '.366 (0 Gy), .571 (4 Gy)')
-        row('events that the annotator missed, found by the network', f'{missed.missed_found_share:.3f} of {missed.n_missed}', 'not known')
+        row('events found by the annotator', f'{missed.annotator_recall:.3f} of {missed.n_events:.0f}', '.366 (0 Gy), .571 (4 Gy)')
+        row('events that the annotator missed, found by the network', f'{missed.missed_found_share:.3f} of {missed.n_missed:.0f}', 'not known')
     def _split():
         leak = table('split_leak').groupby(['split_by', 'set']).f1.mean().unstack()
         for unit, o in leak.iterrows(): row(f'split by {unit}: F1 of windows, validation / unseen samples', f'{o.validation:.4f} / {o.test:.4f}')
@@ -79,7 +79,9 @@ def headline(
             for o in images.itertuples():
                 if o.data == 'DSB2018': row(f'real nuclei (DSB2018, {int(o.n_images)} images kept aside), {o.method}: IoU of the foreground; F1 of nuclei at IoU .5; count, median error', f'{o.foreground_iou:.3f}; {o.f1:.3f}; {o.count_error_percent:.1f} %')
                 else: row(f'{o.data}, {int(o.n_fields)} fields of plates kept aside, {o.method}: F1 of events; IoU intact / apoptotic', f'{o.f1:.3f}; {o.iou_intact:.3f} / {o.iou_apoptotic:.3f}')
-    for section in (_windows, _sweep, _detection, _missed, _split, _strides, _unet, _methods, _dataset2, _real, _images):
+    def _ablation():
+        for o in table('ablation_means').itertuples(): row(f'UNet, short training, {o.variant}: IoU intact / apoptotic', f'{o.val_iou_intact_mean:.3f} / {o.val_iou_apoptotic_mean:.3f}')
+    for section in (_windows, _sweep, _detection, _missed, _split, _strides, _unet, _ablation, _methods, _dataset2, _real, _images):
         try: section()
         except InputError:
             if not partial: raise
