@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['HOLE_UM2', 'NUCLEUS_UM2', 'EVENT_UM2', 'SMOOTH_UM', 'RISE_UM', 'FRAGMENTS_UM', 'check_mask', 'fill_holes',
            'drop_small', 'split_nuclei', 'nuclei_table', 'group_fragments', 'find_events', 'Counted', 'count_mask',
-           'summarise_slices', 'count_slices']
+           'count_image', 'summarise_slices', 'count_slices']
 
 # %% ../nbs/17_counting.ipynb #7c25c572
 from dataclasses import dataclass
@@ -175,15 +175,36 @@ def count_mask(
     smooth_um=SMOOTH_UM, # see `split_nuclei`
     rise_um=RISE_UM, # see `split_nuclei`
     limit_um=FRAGMENTS_UM, # see `group_fragments`
+    event_score=0., # least mean probability of an event; the pixels of one below it count as intact
 ): # Counted
     "Nuclei and events of a mask; InputError where it is none, or the probabilities do not fit it"
     mask = check_mask(mask)
     check_pixel_size(pixel_size_um, 'mask')
     if probability is not None and np.shape(probability) != mask.shape: raise InputError(f'a mask of {mask.shape} px, but probabilities of {np.shape(probability)} px')
     intact, apoptotic = (mask == o for o in (1, 2))
-    nucleus_labels = split_nuclei(fill_holes(intact, pixel_size_um, hole_um2) & ~apoptotic, pixel_size_um, smooth_um, rise_um, nucleus_um2)
     events, event_labels = find_events(fill_holes(apoptotic, pixel_size_um, hole_um2) & ~intact, pixel_size_um, core_px, probability, limit_um, event_um2)
+    doubtful = (events.score < event_score).to_numpy()
+    if doubtful.any():
+        doubted = np.append(False, doubtful)[event_labels]
+        intact, apoptotic = intact | doubted, apoptotic & ~doubted
+        event_labels = np.append(0, np.where(doubtful, 0, np.cumsum(~doubtful))).astype(np.int32)[event_labels]
+        events = events[~doubtful].assign(event=np.arange(1, (~doubtful).sum() + 1)).reset_index(drop=True)
+    nucleus_labels = split_nuclei(fill_holes(intact, pixel_size_um, hole_um2) & ~apoptotic, pixel_size_um, smooth_um, rise_um, nucleus_um2)
     return Counted(nuclei_table(nucleus_labels, pixel_size_um, core_px), events, nucleus_labels, event_labels)
+
+# %% ../nbs/17_counting.ipynb #7d4c9a10
+def count_image(
+    image, # (Y, X), any integer or float dtype, as read
+    segmenter, # unet.Segmenter
+    pixel_size_um=None, # of the image; the segmenter's unless given
+    core_px=None, # y, x of the core's centre
+    **options, # of `count_mask`, instead of those kept with the segmenter
+): # Counted; float32 (Y, X, 3) probability of background, intact, apoptotic
+    "Segment an image and count"
+    pixel_size_um = pixel_size_um or segmenter.pixel_size_um
+    probability = segmenter.probabilities(image, pixel_size_um=pixel_size_um)
+    options = segmenter.about.get('counting', {}) | options
+    return count_mask(probability.argmax(-1), pixel_size_um, core_px, probability[..., 2], **options), probability
 
 # %% ../nbs/17_counting.ipynb #0223c70c
 def summarise_slices(

@@ -14,7 +14,7 @@ from skimage.filters import threshold_otsu
 from skimage.transform import resize
 
 from .core import InputError, rng
-from .counting import count_mask, fill_holes, split_nuclei
+from .counting import count_image, fill_holes, split_nuclei
 from .evaluation import score_events, score_together
 from .instances import class_iou, count_errors, instance_scores
 from .mitocheck import CROP_PX, PIXEL_SIZE_UM
@@ -187,16 +187,16 @@ def score_nuclei(
 def count_fields(
     fields, # list of (image, classes, nuclei, events) from `compose_field`
     segmenter, # Segmenter
+    **options, # passed on to `counting.count_image`
 ): # list of (uint8 (Y, X) mask, Counted)
     "What the UNet finds in each field"
     found = []
     for image, *_ in fields:
-        probability = segmenter.probabilities(image)
-        mask = probability.argmax(-1).astype(np.uint8)
-        found.append((mask, count_mask(mask, PIXEL_SIZE_UM, probability=probability[..., 2])))
+        counted, probability = count_image(image, segmenter, PIXEL_SIZE_UM, **options)
+        found.append((probability.argmax(-1).astype(np.uint8), counted))
     return found
 
-def _score_events(fields, found, least):
+def _score_events(fields, found, least=0.):
     each = []
     for (*_, events), (_, counted) in zip(fields, found):
         places = counted.events.loc[counted.events.score >= least, ['y_px', 'x_px']].to_numpy(float)
@@ -208,17 +208,16 @@ def field_score(
     segmenter, # Segmenter
 ): # float: the least score of an event that counts, by the best F1
     "Choose when it is an event"
-    found = count_fields(fields, segmenter)
+    found = count_fields(fields, segmenter, event_score=0.)
     return float(max(LEAST_SCORES, key=lambda o: np.nan_to_num(_score_events(fields, found, o)['f1'])))
 
 def score_fields(
     fields, # list from `compose_field`
     segmenter, # Segmenter
-    least=0., # score of an event below which it does not count
 ): # dict n_fields, iou_intact, iou_apoptotic, precision, recall, f1 of the events, count_error_percent of the nuclei (median)
     "How well both classes of real cells are found"
     found = count_fields(fields, segmenter)
     iou = class_iou([o[1] for o in fields], [mask for mask, _ in found]).set_index('class').iou
-    together = _score_events(fields, found, least)
+    together = _score_events(fields, found)
     return dict(n_fields=len(fields), iou_intact=float(iou['intact']), iou_apoptotic=float(iou['apoptotic']), **{o: together[o] for o in ('precision', 'recall', 'f1')},
                 count_error_percent=count_errors([o[2].max() for o in fields], [len(o.nuclei) for _, o in found])['median_absolute_percentage'])

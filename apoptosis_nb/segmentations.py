@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Found', 'LEAST_SCORES', 'richest', 'save_tiles', 'load_tile_sets', 'some_tiles', 'unet_name', 'segment_slices',
-           'acas_slices', 'scanned_slices', 'keep_events', 'event_score_curve', 'image_table', 'method_row']
+           'acas_slices', 'scanned_slices', 'event_score_curve', 'image_table', 'method_row']
 
 # %% ../nbs/26_segmentations.ipynb #78f9f908
 from collections import namedtuple
@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 
 from .acas import annotate
 from .core import InputError, rng, write_atomically
-from .counting import count_mask
+from .counting import count_image
 from .evaluation import score_events, score_together
 from .instances import agreement, class_iou, count_errors
 from .spheroids import apoptotic_ratio, read_labels, read_slice
@@ -76,21 +76,21 @@ def unet_name(
     return '_'.join(['unet', *(str(o).replace(' ', '_') for o in (schedule, *others.values()))])
 
 # %% ../nbs/26_segmentations.ipynb #51fd163c
-Found = namedtuple('Found', 'nuclei events mask seconds') # pd.DataFrame or None, pd.DataFrame, uint8 (Y, X) or None, float
+Found = namedtuple('Found', 'nuclei events mask seconds probability', defaults=[None]) # pd.DataFrame or None, pd.DataFrame, uint8 (Y, X) or None, float, float32 (Y, X) of the apoptotic class or None
 
 def segment_slices(
     slices, # pd.DataFrame, rows of the index
-    segmenter, # Segmenter; what its `about` says of counting is heeded
-    **options, # passed on to `counting.count_mask`
+    segmenter, # Segmenter
+    keep=False, # the apoptotic class's probability too: 4 bytes a pixel of every slice
+    **options, # passed on to `counting.count_image`
 ): # dict slice -> Found
     "Prediction and counting with the UNet; the seconds are of both, not of reading"
-    found, options = {}, segmenter.about.get('counting', {}) | options
+    found = {}
     for _, row in tqdm(slices.iterrows(), total=len(slices), desc='slices'):
         image, began = read_slice(row), time.perf_counter()
-        probability = segmenter.probabilities(image, pixel_size_um=row.pixel_size_um)
-        mask = probability.argmax(-1).astype(np.uint8)
-        counted = count_mask(mask, row.pixel_size_um, (row.core_y_px, row.core_x_px), probability[..., 2], **options)
-        found[row['slice']] = Found(counted.nuclei, counted.events, mask, time.perf_counter() - began)
+        counted, probability = count_image(image, segmenter, row.pixel_size_um, (row.core_y_px, row.core_x_px), **options)
+        seconds = time.perf_counter() - began
+        found[row['slice']] = Found(counted.nuclei, counted.events, probability.argmax(-1).astype(np.uint8), seconds, probability[..., 2].copy() if keep else None)
     return found
 
 def acas_slices(
@@ -113,13 +113,6 @@ def scanned_slices(
     "The window classifier on the same images"
     scans = scan_slices(slices, classifier, stride_px, classifier.second_look)
     return {name: Found(None, events, None, scans[name][1]) for name, events in detect_slices(scans, classifier.threshold).items()}
-
-def keep_events(
-    found, # dict slice -> Found, events with a score
-    threshold, # least score of an event
-): # the same without the events below it
-    "Drop events that the network itself was not sure of"
-    return {name: o._replace(events=o.events[o.events.score >= threshold].reset_index(drop=True)) for name, o in found.items()}
 
 LEAST_SCORES = 1/(1 + np.exp(-np.linspace(-1, 7, 33))) # of an event, to try: at equal steps of log odds, because scores crowd near 1
 

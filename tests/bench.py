@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from apoptosis_nb.classifier import Classifier, build_classifier, load_classifier
-from apoptosis_nb.counting import count_mask
+from apoptosis_nb.counting import count_image
 from apoptosis_nb.networks import packaged_networks
 from apoptosis_nb.scanning import scan, window_corners, windows_to_events
 from apoptosis_nb.simulation import simulate_spheroid
@@ -44,10 +44,7 @@ def window_classifier():
 def unet():
     image = slice_of(2048)
     segmenter = load_segmenter('unet') if 'unet' in packaged_networks() else Segmenter(build_unet())
-    def count():
-        probability = segmenter.probabilities(image)
-        return count_mask(probability.argmax(-1), .65, probability=probability[..., 2])
-    print(f'UNet, {image.shape[0]} px, prediction and counting: {seconds(count)[0]:.2f} s, {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/2**20:.2f} GiB at the most in this process')
+    print(f'UNet, {image.shape[0]} px, prediction and counting: {seconds(lambda: count_image(image, segmenter))[0]:.2f} s, {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/2**20:.2f} GiB at the most in this process')
     compare('UNet in tiles', lambda: segmenter.probabilities(image, 640), lambda: segmenter.probabilities(image), ('of 640 px', 'as large as memory allows'))
 
 if __name__ == '__main__':
