@@ -6,7 +6,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from apoptosis_nb.cli import app
-from apoptosis_nb.images import write_stack
+from apoptosis_nb.images import read_stack, write_stack
 
 def picture(height, width, dtype='uint16'):
     "Noise around 100 with a bright disc every 30 px, so that every window holds something"
@@ -28,7 +28,7 @@ def weights(tmp_path_factory):
 @pytest.fixture
 def detect(weights, tmp_path):
     def detect(*words, out='out'):
-        done = CliRunner().invoke(app, ['detect', *map(str, words), '--weights', str(weights), '--out', str(tmp_path / out)])
+        done = CliRunner().invoke(app, ['analyze', *map(str, words), '--method', 'window', '--weights', str(weights), '--out', str(tmp_path / out)])
         assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
         tables = [pd.read_csv(tmp_path / out / f'{o}.csv') if (tmp_path / out / f'{o}.csv').is_file() else None for o in ('events', 'images')]
         return done, *tables
@@ -39,21 +39,22 @@ def test_help_is_there_at_once():
     code = 'import sys; from apoptosis_nb.cli import app; print(*{o.split(".")[0] for o in sys.modules})'
     loaded = subprocess.run([sys.executable, '-c', code], check=True, capture_output=True, text=True).stdout.split()
     assert not {'numpy', 'pandas', 'keras', 'tensorflow', 'skimage', 'matplotlib'} & set(loaded)
-    for command in ('simulate', 'fetch', 'detect'): assert CliRunner().invoke(app, [command, '--help']).exit_code == 0
+    for command in ('simulate', 'fetch', 'analyze'): assert CliRunner().invoke(app, [command, '--help']).exit_code == 0
 
 def test_planes_and_stacks(detect, tmp_path):
     write_stack(tmp_path / 'stack.ome.tif', np.stack([picture(100, 130)]*2), .65, 10)
     write_stack(tmp_path / 'plane.ome.tif', picture(64, 64), .65)
     done, events, images = detect(tmp_path / 'stack.ome.tif', tmp_path / 'plane.ome.tif')
     assert done.exit_code == 0, done.output
-    assert list(events) == 'image z event x_px y_px x_um y_um score n_windows'.split()
-    assert list(images) == 'image z height_px width_px pixel_size_um n_apoptotic seconds error'.split()
+    assert list(events) == 'image z event x_px y_px x_um y_um n_fragments score distance_um'.split()
+    assert list(images) == 'image z method height_px width_px pixel_size_um n_intact n_apoptotic apoptotic_ratio seconds error'.split()
     assert images[['image', 'z', 'height_px', 'width_px']].values.tolist() == [['stack.ome.tif', 1, 100, 130], ['stack.ome.tif', 2, 100, 130], ['plane.ome.tif', 1, 64, 64]]
     assert images.error.isna().all() and events.groupby(['image', 'z'], sort=False).size().tolist() == images.n_apoptotic.tolist()
     assert (events.x_um - events.x_px*.65).abs().max() < .01 and events.score.sub(.9).abs().max() < 1e-5
     last = events[events.image == 'plane.ome.tif']
-    assert last[['event', 'x_px', 'y_px', 'n_windows']].values.tolist() == [[1, 31.5, 31.5, 1]]
-    assert sorted(o.name for o in (tmp_path / 'out').iterdir()) == ['events.csv', 'images.csv'], 'nothing half-written is left'
+    assert last[['event', 'x_px', 'y_px']].values.tolist() == [[1, 31.5, 31.5]]
+    written = sorted(str(o.relative_to(tmp_path / 'out')) for o in (tmp_path / 'out').rglob('*.*'))
+    assert written == ['events.csv', 'images.csv', 'nuclei.csv', 'overlays/plane.png', 'overlays/stack_z1.png', 'overlays/stack_z2.png', 'run.json'], 'nothing half-written is left'
 
 def test_another_pixel_size_is_rescaled(detect, tmp_path):
     "the window of 64 px of .65 um just fits into 128 px of .325 um, and its middle is the image's"
@@ -65,9 +66,13 @@ def test_another_pixel_size_is_rescaled(detect, tmp_path):
     assert done.exit_code == 0 and images.n_apoptotic[0] > 1 and events.x_px.max() < 128
 
 def test_a_png_does_not_say_its_pixel_size(detect, tmp_path):
+    "discs of 13 px are nuclei of about 12 um"
     Image.fromarray(picture(100, 100, dtype='uint8')).save(tmp_path / 'a.png')
     done, events, images = detect(tmp_path / 'a.png')
-    assert done.exit_code == 1 and 'pixel size' in images.error[0] and len(events) == 0
+    assert done.exit_code == 0 and 'Note: a.png' in done.output and .8 < images.pixel_size_um[0] < 1.2
+    Image.fromarray(np.full((100, 100), 7, 'uint8')).save(tmp_path / 'flat.png')
+    done, events, images = detect(tmp_path / 'flat.png', out='flat')
+    assert done.exit_code == 1 and 'give the pixel size' in images.error[0] and len(events) == 0
 
 def test_files_that_cannot_be_used(detect, tmp_path):
     write_stack(tmp_path / 'good.ome.tif', picture(100, 100), .65)
@@ -115,8 +120,41 @@ def test_options_that_cannot_be_meant(detect, tmp_path, words, message):
 def test_weights_that_are_none(tmp_path):
     (tmp_path / 'text.keras').write_text('no network')
     for name in ('text.keras', 'missing.keras'):
-        done = CliRunner().invoke(app, ['detect', 'a.tif', '--weights', str(tmp_path / name), '--out', str(tmp_path / 'out')])
+        done = CliRunner().invoke(app, ['analyze', 'a.tif', '--weights', str(tmp_path / name), '--out', str(tmp_path / 'out')])
         assert done.exit_code == 1 and name in done.output and 'Traceback' not in done.output
+
+def segmenter(tmp_path):
+    "An untrained UNet: what it says does not matter, where it is written does"
+    import keras
+    from apoptosis_nb.unet import Segmenter, build_unet
+    keras.utils.set_random_seed(0)
+    Segmenter(build_unet(2, 2), pixel_size_um=.65).save(tmp_path / 'tiny.keras')
+    return tmp_path / 'tiny.keras'
+
+@pytest.mark.parametrize('method', ['unet', 'acas'])
+def test_labels_and_tables_agree(tmp_path, method):
+    write_stack(tmp_path / 'in/a.ome.tif', np.stack([picture(90, 110)]*2), .65, 10)
+    write_stack(tmp_path / 'in/b.tif', picture(33, 47), .65)
+    words = ['analyze', str(tmp_path / 'in'), '--out', str(tmp_path / 'out'), '--method', method, '--core', '10,20']
+    done = CliRunner().invoke(app, words + (['--weights', str(segmenter(tmp_path))] if method == 'unet' else []))
+    assert done.exit_code == 0, done.output
+    images, events, nuclei = (pd.read_csv(tmp_path / f'out/{o}.csv') for o in ('images', 'events', 'nuclei'))
+    assert images[['image', 'z', 'height_px', 'width_px']].values.tolist() == [['a.ome.tif', 1, 90, 110], ['a.ome.tif', 2, 90, 110], ['b.tif', 1, 33, 47]]
+    for name in ('a', 'b'):
+        planes, stem = images[images.image.str.startswith(name)], tmp_path / 'out'
+        labels = [read_stack(stem / f'labels/{name}.ome.tif', channel=o).pixels for o in (0, 1)]
+        classes = read_stack(stem / f'masks/{name}.ome.tif').pixels
+        assert classes.shape == labels[0].shape == (len(planes), *planes[['height_px', 'width_px']].iloc[0])
+        for z, row in enumerate(planes.itertuples()):
+            numbers = [sorted(set(o[z].ravel()) - {0}) for o in labels]
+            assert [len(o) for o in numbers] == [row.n_intact, row.n_apoptotic]
+            assert numbers[0] == nuclei[(nuclei.image == row.image) & (nuclei.z == row.z)].nucleus.tolist() and numbers[1] == events[(events.image == row.image) & (events.z == row.z)].event.tolist()
+            assert ((classes[z] == 2) == (labels[1][z] > 0)).all()
+    for o in (events, nuclei): assert np.allclose(o.distance_um, np.hypot(o.x_px - 10, o.y_px - 20)*.65, atol=.01)
+
+def test_a_place_that_is_none(detect, tmp_path):
+    done, *_ = detect(tmp_path / 'a.tif', '--core', '12;40')
+    assert done.exit_code == 1 and '--core 12;40' in done.output
 
 def test_simulate(tmp_path):
     words = ['simulate', str(tmp_path / 'cells'), '--samples', '1', '--spheroids-per-dose', '1', '--size-px', '256', '--count-scale', '.1', '--workers', '1']
