@@ -1,5 +1,6 @@
 "The commands, with a network that was never trained"
 import subprocess, sys
+from importlib.util import find_spec
 
 import numpy as np, pandas as pd, pytest
 from PIL import Image
@@ -7,6 +8,7 @@ from typer.testing import CliRunner
 
 from apoptosis_nb.cli import app
 from apoptosis_nb.images import read_stack, write_stack
+from apoptosis_nb.rois import read_rois
 
 def picture(height, width, dtype='uint16'):
     "Noise around 100 with a bright disc every 30 px, so that every window holds something"
@@ -54,7 +56,8 @@ def test_planes_and_stacks(detect, tmp_path):
     last = events[events.image == 'plane.ome.tif']
     assert last[['event', 'x_px', 'y_px']].values.tolist() == [[1, 31.5, 31.5]]
     written = sorted(str(o.relative_to(tmp_path / 'out')) for o in (tmp_path / 'out').rglob('*.*'))
-    assert written == ['events.csv', 'images.csv', 'nuclei.csv', 'overlays/plane.png', 'overlays/stack_z1.png', 'overlays/stack_z2.png', 'run.json'], 'nothing half-written is left'
+    rois = ['rois/plane.zip', 'rois/stack.zip'] if find_spec('roifile') else []
+    assert written == ['events.csv', 'geojson/plane.geojson', 'geojson/stack.geojson', 'images.csv', 'nuclei.csv', 'overlays/plane.png', 'overlays/stack_z1.png', 'overlays/stack_z2.png', *rois, 'run.json'], 'nothing half-written is left'
 
 def test_another_pixel_size_is_rescaled(detect, tmp_path):
     "the window of 64 px of .65 um just fits into 128 px of .325 um, and its middle is the image's"
@@ -150,6 +153,7 @@ def test_labels_and_tables_agree(tmp_path, method):
             assert [len(o) for o in numbers] == [row.n_intact, row.n_apoptotic]
             assert numbers[0] == nuclei[(nuclei.image == row.image) & (nuclei.z == row.z)].nucleus.tolist() and numbers[1] == events[(events.image == row.image) & (events.z == row.z)].event.tolist()
             assert ((classes[z] == 2) == (labels[1][z] > 0)).all()
+        if find_spec('roifile'): assert (read_rois(stem / f'rois/{name}.zip', classes.shape)[0] == labels[0]).all()
     for o in (events, nuclei): assert np.allclose(o.distance_um, np.hypot(o.x_px - 10, o.y_px - 20)*.65, atol=.01)
 
 def test_a_place_that_is_none(detect, tmp_path):
