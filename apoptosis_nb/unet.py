@@ -61,27 +61,31 @@ def class_weights(
     weights = (1/n)**power
     return tuple((weights/weights.sum()).tolist())
 
+def _total(o, together): return ops.sum(o, (0, 1, 2))[None] if together else ops.sum(o, (1, 2))
+
 def tversky_index(
     y_true, # (N, h, w, C) of 0 and 1
     y_pred, # (N, h, w, C) probabilities
     beta=.5, # weight of false positives, 1 - beta of false negatives; .5: Dice. A float, or one for each class
-): # (N, C)
+    together=False, # all samples as one image
+): # (N, C); N is 1 for all together
     "Eq. 20 for each sample and class"
     y_pred = ops.cast(y_pred, 'float32')
     y_true, beta = ops.cast(y_true, 'float32'), ops.convert_to_tensor(beta, 'float32')
-    both, truth, predicted = (ops.sum(o, (1, 2)) for o in (y_true*y_pred, y_true, y_pred))
+    both, truth, predicted = (_total(o, together) for o in (y_true*y_pred, y_true, y_pred))
     return (both + SMOOTH_PX)/(both + beta*(predicted - both) + (1 - beta)*(truth - both) + SMOOTH_PX)
 
 def boundary_f1(
     y_true, # (N, h, w, C) of 0 and 1
     y_pred, # (N, h, w, C) probabilities
     within_px=2, # how far apart two outlines may be
-): # (N, C)
+    together=False, # all samples as one image
+): # (N, C); N is 1 for all together
     "F1 of the outlines, differentiable (Bokhovkin and Burnaev, 2019)"
     widest = lambda o, px: ops.max_pool(o, 2*px + 1, 1, 'same')
     outline = lambda o: widest(1 - o, 1) - (1 - o)
     true, predicted = (outline(ops.cast(o, 'float32')) for o in (y_true, y_pred))
-    total = lambda o: ops.sum(o, (1, 2))
+    total = lambda o: _total(o, together)
     precision = (total(predicted*widest(true, within_px)) + SMOOTH_PX)/(total(predicted) + SMOOTH_PX)
     recall = (total(true*widest(predicted, within_px)) + SMOOTH_PX)/(total(true) + SMOOTH_PX)
     return 2*precision*recall/(precision + recall)
@@ -95,28 +99,29 @@ class OverlapLoss(keras.losses.Loss):
         beta=.3, # of the apoptotic class's Tversky index
         gamma=1., # exponent; 1: Eq. 22; .75: focal
         boundary=0., # share, 0 to 1, of the outlines' F1 in the loss
+        together=False, # the samples of a batch as one image, so that one without a class does no harm
         name='overlap_loss',
         **options, # of keras.losses.Loss
     ):
         super().__init__(name=name, **options)
         if min(weights) < 0 or abs(sum(weights) - 1) > 1e-6: raise InputError(f'weights {weights}: none below 0, and their sum must be 1')
-        self.weights, self.beta, self.gamma, self.boundary = tuple(map(float, weights)), float(beta), float(gamma), float(boundary)
+        self.weights, self.beta, self.gamma, self.boundary, self.together = tuple(map(float, weights)), float(beta), float(gamma), float(boundary), bool(together)
 
-    def call(self, y_true, y_pred): # (N, h, w, 3) of 0 and 1, (N, h, w, 3) probabilities -> (N,)
+    def call(self, y_true, y_pred): # (N, h, w, 3) of 0 and 1, (N, h, w, 3) probabilities -> (N,), or (1,)
         weights = ops.convert_to_tensor(self.weights, 'float32')
-        missing = 1 - tversky_index(y_true[..., 1:], y_pred[..., 1:], (.5, self.beta))
+        missing = 1 - tversky_index(y_true[..., 1:], y_pred[..., 1:], (.5, self.beta), self.together)
         if self.gamma != 1: missing = (missing + 1e-6)**self.gamma # its slope at 0 is infinite
         loss = ops.sum(weights*missing, -1)
-        if self.boundary: loss = (1 - self.boundary)*loss + self.boundary*ops.sum(weights*(1 - boundary_f1(y_true[..., 1:], y_pred[..., 1:])), -1)
+        if self.boundary: loss = (1 - self.boundary)*loss + self.boundary*ops.sum(weights*(1 - boundary_f1(y_true[..., 1:], y_pred[..., 1:], together=self.together)), -1)
         return loss
 
-    def get_config(self): return dict(super().get_config(), weights=self.weights, beta=self.beta, gamma=self.gamma, boundary=self.boundary)
+    def get_config(self): return dict(super().get_config(), weights=self.weights, beta=self.beta, gamma=self.gamma, boundary=self.boundary, together=self.together)
 
 LOSSES = { # name: function of the class weights
-    'dice_tversky': lambda weights: OverlapLoss(weights),
+    'dice_tversky': lambda weights: OverlapLoss(weights, together=True),
     'cross_entropy': lambda weights: keras.losses.CategoricalCrossentropy(),
-    'focal_tversky': lambda weights: OverlapLoss(weights, gamma=.75),
-    'boundary': lambda weights: OverlapLoss(weights, boundary=.3)}
+    'focal_tversky': lambda weights: OverlapLoss(weights, gamma=.75, together=True),
+    'boundary': lambda weights: OverlapLoss(weights, boundary=.3, together=True)}
 
 # %% ../nbs/16_unet.ipynb #67a227a5
 SCHEDULES = { # what the thesis shows: batch_size, epochs, first and last learning rate, how it falls
@@ -230,7 +235,7 @@ class Segmenter:
         high=99.8, # percentile that becomes 1
         power=.5, # of the gamma correction
         tile_px=1536, # side of the square with as many pixels as a tile may have, halo included: what memory allows
-        **about, # anything else worth keeping, for JSON
+        **about, # anything else worth keeping, for JSON; `counting`: options of `counting.count_mask` that suit it
     ):
         self.model, self.pixel_size_um, self.low, self.high, self.power, self.tile_px, self.about = model, pixel_size_um, low, high, power, tile_px, about
         self.n_blocks = sum(o.name.startswith('down') and o.name.endswith('pool') for o in model.layers)

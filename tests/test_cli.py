@@ -154,7 +154,7 @@ def test_labels_and_tables_agree(tmp_path, method):
             assert numbers[0] == nuclei[(nuclei.image == row.image) & (nuclei.z == row.z)].nucleus.tolist() and numbers[1] == events[(events.image == row.image) & (events.z == row.z)].event.tolist()
             assert ((classes[z] == 2) == (labels[1][z] > 0)).all()
         if find_spec('roifile'): assert (read_rois(stem / f'rois/{name}.zip', classes.shape)[0] == labels[0]).all()
-    for o in (events, nuclei): assert np.allclose(o.distance_um, np.hypot(o.x_px - 10, o.y_px - 20)*.65, atol=.01)
+    for o in (events, nuclei): assert np.allclose(o.distance_um.astype(float), np.hypot(o.x_px.astype(float) - 10, o.y_px.astype(float) - 20)*.65, atol=.01)
 
 def test_a_place_that_is_none(detect, tmp_path):
     done, *_ = detect(tmp_path / 'a.tif', '--core', '12;40')
