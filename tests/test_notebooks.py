@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LIBRARY, STUDY = sorted(ROOT.glob('nbs/*.ipynb')), sorted(ROOT.glob('nbs/study/*.ipynb'))
+LIBRARY, STUDY, GUIDES = (sorted(ROOT.glob(f'nbs/{o}*.ipynb')) for o in ('', 'study/', 'guides/'))
 CONFIGS = sorted(ROOT.glob('config/*.yaml'))
 KB = 300
 name = lambda path: path.stem
@@ -49,7 +49,7 @@ def test_notebooks_are_clean(made):
     paths = [o.relative_to(ROOT) for o in ROOT.glob('nbs/**/*.ipynb') if '.ipynb_checkpoints' not in o.parts]
     assert not [str(o) for o in paths if load(ROOT / o) != load(made / o)]
 
-@pytest.mark.parametrize('path', LIBRARY + STUDY, ids=name)
+@pytest.mark.parametrize('path', LIBRARY + STUDY + GUIDES, ids=name)
 def test_notebook(path):
     notebook = load(path)
     assert set(notebook['metadata']) <= {'kernelspec'} and notebook['metadata']['kernelspec']['name'] == 'python3'
@@ -72,8 +72,8 @@ def test_numbers_follow_the_data_flow():
                 if isinstance(node, ast.ImportFrom) and (node.module or '').startswith('apoptosis_nb.'):
                     assert exports[node.module.split('.')[1]] < path.stem, f'{path.name} imports {node.module}'
 
-@pytest.mark.parametrize('path', STUDY, ids=name)
-def test_study_notebook(path):
+@pytest.mark.parametrize('path', STUDY + GUIDES, ids=name)
+def test_papermill_notebook(path):
     cells = code_cells(path)
     assert len(tagged(path)) == 1, 'papermill ignores what it is given unless exactly one cell is tagged parameters'
     assert assigned(source(tagged(path)[0]))
@@ -82,7 +82,7 @@ def test_study_notebook(path):
 
 def test_study_is_not_run_by_nbdev_test():
     assert (ROOT / 'nbs/study/.notest').exists()
-    assert not (ROOT / 'nbs/guides').exists() or (ROOT / 'nbs/guides/.notest').exists()
+    assert (ROOT / 'nbs/guides/.notest').exists()
 
 @pytest.mark.parametrize('path', CONFIGS, ids=name)
 def test_configured_parameters_exist(path):

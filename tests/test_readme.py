@@ -23,7 +23,7 @@ def test_links(root):
 
 def test_every_notebook_is_listed(root):
     text = (root / 'README.md').read_text(encoding='utf-8')
-    paths = [o for folder in ('nbs', 'nbs/study') for o in (root / folder).glob('[0-9]*.ipynb')]
+    paths = [o for folder in ('nbs', 'nbs/guides', 'nbs/study') for o in (root / folder).glob('[0-9]*.ipynb')]
     assert not [o.name for o in paths if f'({o.relative_to(root)})' not in text]
 
 def test_no_number_is_typed(root):
