@@ -104,7 +104,7 @@ def overlay_figure(
     counted, # Counted
     pixel_size_um, # of the plane
     title='', # the image's name
-    radius_um=20., # of the circles
+    radius_um=12., # of the circles
 ): # matplotlib Figure
     "An image with what was found in it"
     step = -(-max(plane.shape)//OVERLAY_PX)

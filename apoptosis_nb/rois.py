@@ -98,7 +98,7 @@ def write_rois(
     path, # str or Path of a .zip
     planes, # list of counting.Counted, one a plane
     pixel_size_um, # of the planes
-    radius_um=20., # of the events' circles
+    radius_um=12., # of the events' circles
 ):
     "ROIs for ImageJ's ROI Manager; a file that is there is replaced"
     rois, many = [], len(planes) > 1
@@ -149,7 +149,7 @@ def write_geojson(
     path, # str or Path of a .geojson
     planes, # list of counting.Counted, one a plane
     pixel_size_um, # of the planes
-    radius_um=20., # of an event's circle, where its fragments are not known
+    radius_um=12., # of an event's circle, where its fragments are not known
 ):
     "Detections for QuPath: File, Import objects"
     features = []
