@@ -33,3 +33,12 @@ def test_real_cells_of_plates_that_it_has_not_seen():
     test = (plate_split(table, seed=classifier.about['seed']).split == 'test').to_numpy()
     scores = binary_scores(table.class_name[test] == 'Apoptosis', classifier.predict(crops[test]), classifier.threshold)
     assert scores['f1'] > .8, scores
+
+def test_counts_of_the_sample(root):
+    "nuclei within a fifth, and most events, not many more"
+    from apoptosis_nb.counting import count_image
+    from apoptosis_nb.unet import load_segmenter
+    index, segmenter = load_index(root/'data'/'sample'), load_segmenter('unet')
+    counts = [count_image(read_slice(row), segmenter, row.pixel_size_um)[0].counts for _, row in index.iterrows()]
+    assert abs(sum(o['n_intact'] for o in counts)/index.n_intact_truth.sum() - 1) < .2
+    assert .5*index.n_apoptotic_truth.sum() <= sum(o['n_apoptotic'] for o in counts) <= 2*index.n_apoptotic_truth.sum()
