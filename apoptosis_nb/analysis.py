@@ -28,7 +28,7 @@ from .core import InputError, provenance, write_atomically, write_json, write_ta
 from .counting import Counted, count_image, count_mask
 from .images import check_pixel_size, read_stack, write_stack
 from .plots import FOUND, figure, mark, show_image
-from .rois import write_geojson, write_rois
+from .rois import COLOURS, write_geojson, write_rois
 from .scanning import detect, window_corners
 from .unet import load_segmenter
 
@@ -114,9 +114,9 @@ def overlay_figure(
     if counted.nuclei is not None: words = f'intact nuclei: {len(counted.nuclei)}, {words}, ratio: {counted.counts["apoptotic_ratio"]:.3f}'
     show_image(ax, shown, f'{title}\n{words}'.strip(), pixel_size_um*step)
     if counted.nuclei is not None:
-        for labels, colour in ((counted.nucleus_labels, (.34, .71, .91)), (counted.event_labels, (.9, .62, 0))):
+        for labels, colour in ((counted.nucleus_labels, COLOURS['nucleus']), (counted.event_labels, COLOURS['event'])):
             lines = find_boundaries(labels[::step, ::step], mode='inner')
-            ax.imshow(np.dstack([np.broadcast_to(colour, (*lines.shape, 3)), lines*.9]), interpolation='nearest')
+            ax.imshow(np.dstack([np.broadcast_to(np.divide(colour, 255), (*lines.shape, 3)), lines*.9]), interpolation='nearest')
     mark(ax, counted.events[['y_px', 'x_px']].to_numpy(float)/step, 2*radius_um/pixel_size_um/step, dict(FOUND, lw=1.2), circles=True)
     return fig
 

@@ -102,8 +102,7 @@ def analyze(
     with _plainly():
         os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
         place = core and _place(core)
-        from apoptosis_nb.analysis import analyze, check_out
-        check_out(out, overwrite)
+        from apoptosis_nb.analysis import analyze
         found = analyze(images, out, method.value, weights, pixel_size, channel, place, stride_px, pictures, overwrite)
     for note in found.notes: typer.echo(f'Note: {note}', err=True)
     failed = found.images.error.dropna().tolist()

@@ -14,6 +14,7 @@ from scipy import ndimage as ndi
 from skimage.draw import polygon
 
 from .core import InputError, write_atomically
+from .plots import ORANGE, SKY
 
 # %% ../nbs/28_rois.ipynb #b7000006
 def _rings(inside):
@@ -59,7 +60,7 @@ def _fill(rings, shape): # bool (Y, X): the pixels whose middles lie in an odd n
 
 # %% ../nbs/28_rois.ipynb #b7000009
 GROUPS = dict(nucleus=1, event=2)
-COLOURS = dict(nucleus=(86, 180, 233), event=(230, 159, 0))
+COLOURS = {name: tuple(bytes.fromhex(o[1:])) for name, o in dict(nucleus=SKY, event=ORANGE).items()} # red, green, blue
 
 def _roifile():
     try: import roifile
