@@ -150,9 +150,9 @@ rule tiles:
     log: f'{OUT}/notebooks/150_tiles.ipynb'
     shell: PAPERMILL
 
-# The chosen schedule, c, is trained for longer than what is only compared.
+# The chosen schedule, c, is trained for longer than what is only compared, and `end` goes on from its weights.
 rule unet_run:
-    input: f'{OUT}/tiles/tiles_truth.npz', notebook='nbs/study/160_unet_run.ipynb', library=modules(['networks', 'tiles', 'unet'])
+    input: f'{OUT}/tiles/tiles_truth.npz', lambda w: [f"{OUT}/weights/{SCHEDULES[w.schedule]['start']}.keras"] if 'start' in SCHEDULES[w.schedule] else [], notebook='nbs/study/160_unet_run.ipynb', library=modules(['networks', 'tiles', 'unet'])
     output: f'{OUT}/tables/unet/unet_{{schedule}}.csv', f'{OUT}/weights/unet_{{schedule}}.keras'
     params: given=lambda w: parameters('160_unet_run', results=OUT, name=f'unet_{w.schedule}', schedule=w.schedule.replace('_', ' '), **SCHEDULES[w.schedule])
     priority: 8
@@ -167,7 +167,7 @@ rule unet:
     shell: PAPERMILL
 
 rule count:
-    input: f'{DATA}/index.csv', tables('splits'), f'{OUT}/weights/unet_c.keras', notebook='nbs/study/180_count.ipynb', library=modules(SEGMENTS, PAGES)
+    input: f'{DATA}/index.csv', tables('splits'), f'{OUT}/weights/unet_end.keras', notebook='nbs/study/180_count.ipynb', library=modules(SEGMENTS, PAGES)
     output: f'{OUT}/weights/segmenter.keras', tables('unet_images', 'event_scores', 'nucleus_splits', 'table_9'), figures(*(f'fig_{n}' for n in range(38, 44)))
     params: given=parameters('180_count', data=DATA, results=OUT)
     priority: 5

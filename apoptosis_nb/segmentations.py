@@ -76,12 +76,12 @@ def unet_name(
     return '_'.join(['unet', *(str(o).replace(' ', '_') for o in (schedule, *others.values()))])
 
 # %% ../nbs/26_segmentations.ipynb #51fd163c
-Found = namedtuple('Found', 'nuclei events mask seconds probability', defaults=[None]) # pd.DataFrame or None, pd.DataFrame, uint8 (Y, X) or None, float, float32 (Y, X) of the apoptotic class or None
+Found = namedtuple('Found', 'nuclei events mask seconds nucleus_labels probability', defaults=[None, None]) # pd.DataFrame or None, pd.DataFrame, uint8 (Y, X) or None, float, int32 (Y, X) or None, float32 (Y, X) of the apoptotic class or None
 
 def segment_slices(
     slices, # pd.DataFrame, rows of the index
     segmenter, # Segmenter
-    keep=False, # the apoptotic class's probability too: 4 bytes a pixel of every slice
+    keep=False, # the nuclei's labels and the apoptotic class's probability too: 8 bytes a pixel of every slice
     **options, # passed on to `counting.count_image`
 ): # dict slice -> Found
     "Prediction and counting with the UNet; the seconds are of both, not of reading"
@@ -90,7 +90,7 @@ def segment_slices(
         image, began = read_slice(row), time.perf_counter()
         counted, probability = count_image(image, segmenter, row.pixel_size_um, (row.core_y_px, row.core_x_px), **options)
         seconds = time.perf_counter() - began
-        found[row['slice']] = Found(counted.nuclei, counted.events, probability.argmax(-1).astype(np.uint8), seconds, probability[..., 2].copy() if keep else None)
+        found[row['slice']] = Found(counted.nuclei, counted.events, probability.argmax(-1).astype(np.uint8), seconds, *((counted.nucleus_labels, probability[..., 2].copy()) if keep else ()))
     return found
 
 def acas_slices(

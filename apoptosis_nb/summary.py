@@ -58,8 +58,9 @@ def headline(
         for stride, o in table('table_5').groupby('stride_px'):
             row(f'seconds an image of {o.size_px.iloc[0]} px, 64 px windows, stride {stride}', f'{o.seconds.mean():.2f}', f'{o.thesis_time_s.mean():.0f} (about 1800 px)')
     def _unet():
-        unet = table('unet_training').set_index('schedule').loc['c']
-        row('UNet, validation tiles: IoU intact / apoptotic', f'{unet.val_iou_intact:.4f} / {unet.val_iou_apoptotic:.4f}', f'{unet.thesis_val_iou_intact:.4f} / {unet.thesis_val_iou_apoptotic:.4f}')
+        for o in table('unet_training').query("schedule in ('c', 'end')").itertuples():
+            theirs = f'{o.thesis_val_iou_intact:.4f} / {o.thesis_val_iou_apoptotic:.4f}' if pd.notna(o.thesis_val_iou_intact) else ''
+            row(f"UNet, {'run c' if o.schedule == 'c' else 'run c and its slow end'}, validation tiles: IoU intact / apoptotic", f'{o.val_iou_intact:.4f} / {o.val_iou_apoptotic:.4f}', theirs)
     def _methods():
         for o in table('methods').itertuples():
             counted = f'; intact count, median error {o.intact_median_error_percent:.1f} %; ratio, RMSE {o.ratio_rmse:.4f}' if pd.notna(o.intact_median_error_percent) else ''
