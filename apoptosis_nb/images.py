@@ -7,7 +7,8 @@ __all__ = ['UM', 'KINDS', 'READERS', 'SPREAD', 'OPENERS', 'OME_TYPES', 'check_pi
            'read_stack', 'read_plane', 'write_stack']
 
 # %% ../nbs/01_images.ipynb #01db60e9
-import hashlib, logging, math, re, uuid, warnings
+import hashlib, logging, math, uuid, warnings
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
@@ -185,6 +186,7 @@ def _tiff(path):
 
 @contextmanager
 def _other(path):
+    if path.suffix.lower() in ('.lif', '.czi', '.nd2'): raise InputError(f'{path}: does not begin as such a file does; it is damaged or of an old kind: copy it again, or save it again with the microscope\'s program')
     try:
         with Image.open(path) as image:
             if getattr(image, 'n_frames', 1) > 1: raise InputError(f'{path}: holds {image.n_frames} frames; save it as a TIFF stack')
@@ -353,12 +355,13 @@ class Series:
 @contextmanager
 def _opened(path): # list of (Series, function that gives its _Image, places on the axes that are spread)
     kind = _kind(path)
-    with _readable(path), OPENERS[kind](path) as found: yield [one for i in range(len(found)) for one in _spread(found, i)]
+    with _readable(path), OPENERS[kind](path) as found:
+        names = [name or f'Series {i}' for i, (name, _) in enumerate(found, 1)]
+        often = Counter(names)
+        names = [o if often[o] == 1 else f'{o} ({i})' for i, o in enumerate(names, 1)]
+        yield [one for name, (_, make) in zip(names, found) for one in _spread([name] if len(found) > 1 else [], cache(make))]
 
-def _spread(found, number):
-    names = [name or f'Series {i}' for i, (name, _) in enumerate(found, 1)]
-    name = names[number] if names.count(names[number]) == 1 else f'{names[number]} ({number + 1})'
-    base, make = [name] if len(found) > 1 else [], cache(found[number][1])
+def _spread(base, make): # base: the name as a list, empty where there is one image alone
     try: image = make()
     except MemoryError: raise
     except Exception: return [(Series(', '.join(base), None, ()), make, {})] # said again when it is read
