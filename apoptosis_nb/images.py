@@ -103,15 +103,15 @@ def _readable(path):
     logs, said = [logging.getLogger(o) for o in READERS], _Said()
     before = [o.propagate for o in logs]
     for log in logs: log.propagate = False; log.addHandler(said)
-    damage = f'{path}: the file is damaged or truncated; copy it again from where it was made'
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
             yield
-        if any('invalid page offset' in o or 'corrupted' in o for o in said.texts): raise InputError(damage)
+        if any('invalid page offset' in o or 'corrupted' in o for o in said.texts): raise InputError(f'{path}: the file is damaged or truncated; copy it again from where it was made')
     except (InputError, MemoryError): raise
     except Exception as e:
-        remedy = 'install imagecodecs' if 'imagecodecs' in str(e) else 'the file is damaged or truncated: copy it again from where it was made'
+        remedies = {'imagecodecs': 'install imagecodecs', 'not supported': 'export it as OME-TIFF from the program that made it'}
+        remedy = next((o for said, o in remedies.items() if said in str(e)), 'the file is damaged or truncated: copy it again from where it was made')
         raise InputError(f'{path}: cannot be read ({type(e).__name__}: {e}); {remedy}') from e
     finally:
         for log, o in zip(logs, before): log.propagate = o; log.removeHandler(said)
@@ -229,6 +229,7 @@ class _Tile:
     full: bool # at full resolution
     samples: int # a pixel; 3 or 4 are colours
     read: callable # -> pixels
+    def at(self, axis, i=0): return self.places.get(axis, (0, 1, 1))[i]
 
 def _czi_tile(czi, entry, path):
     old = hasattr(entry, 'dimension_entries')
@@ -237,20 +238,20 @@ def _czi_tile(czi, entry, path):
     scene, mosaic = [places.pop(a, (0,))[0] for a in 'SM'] if old else (entry.scene_index, entry.mosaic_index)
     def read():
         try: return entry.data_segment().data(resize=False) if old else entry.read_segment_data(czi).data()
-        except KeyError as e: raise InputError(f'{path}: this version of czifile does not know its compression ({e}); use Python 3.12 or later, or export it as OME-TIFF from ZEN') from None
+        except KeyError as e: raise InputError(f'{path}: this version of czifile does not know its compression ({e}); pip install \'apoptosis_nb[czi]\' with Python 3.12 or later, or export it as OME-TIFF from ZEN') from None
     full = not entry.pyramid_type and all(places[a][1] == places[a][2] for a in 'YX')
     return _Tile(places, scene, mosaic, full, math.prod(np.dtype(entry.dtype).shape) if old else entry.pixel_type.samples, read)
 
 def _czi_image(tiles, channels, um, path):
-    axes = [a for a in tiles[0].places if a not in 'YX']
-    start, end = ({a: far(o.places[a][0] + k * o.places[a][1] for o in tiles) for a in [*axes, 'Y', 'X']} for far, k in ((min, 0), (max, 1)))
+    axes = [a for a in dict.fromkeys(a for o in tiles for a in o.places) if a not in 'YX']
+    start, end = ({a: far(o.at(a) + k * o.at(a, 1) for o in tiles) for a in [*axes, 'Y', 'X']} for far, k in ((min, 0), (max, 1)))
     shape, samples, at = tuple(end[a] - start[a] for a in 'YX'), tiles[0].samples, {}
-    for o in sorted(tiles, key=lambda o: o.mosaic): at.setdefault(tuple(o.places[a][0] - start[a] for a in axes), []).append(o)
+    for o in sorted(tiles, key=lambda o: o.mosaic): at.setdefault(tuple(o.at(a) - start[a] for a in axes), []).append(o)
     def plane(index):
         if index not in at: raise InputError(f'{path}: lacks planes of this image; its recording was stopped, or the file is truncated')
         pixels = None
         for o in at[index]:
-            y, x, height, width = (o.places[a][i] - (0 if i else start[a]) for i in (0, 1) for a in 'YX')
+            y, x, height, width = (o.at(a, i) - (0 if i else start[a]) for i in (0, 1) for a in 'YX')
             tile = o.read().reshape(height, width, samples)
             if pixels is None: pixels = np.zeros((*shape, samples), tile.dtype)
             pixels[y:y + height, x:x + width] = tile

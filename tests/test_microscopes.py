@@ -34,7 +34,7 @@ def write_lif(path, arrays, names, um=.65, step=2.): # arrays: (T, Z, C, Y, X)
         parts += [struct.pack('<IIBQBI', 0x70, len(name) + 14, 0x2a, pixels.nbytes, 0x2a, len(name) // 2), name, pixels.tobytes()]
     path.write_bytes(b''.join(parts))
 
-def write_czi(path, arrays, names, um=.65, step=2., missing=None): # arrays: (T, Z, C, Y, X), each a scene of two tiles, beside a smaller copy
+def write_czi(path, arrays, names, um=.65, step=2., missing=None, compression=0): # arrays: (T, Z, C, Y, X), each a scene of two tiles, beside a smaller copy
     parts, entries, place = [], [], 544 # after the header
     def segment(name, data):
         nonlocal place
@@ -43,8 +43,8 @@ def write_czi(path, arrays, names, um=.65, step=2., missing=None): # arrays: (T,
         at, place = place, place + len(parts[-1])
         return at
     def entry(at, start, size, stored, pyramid):
-        sides = ''.join(start), [struct.pack('<4siifi', a.encode(), start[a], size.get(a, 1), 0, stored.get(a, 1)) for a in start]
-        return struct.pack('<2siqiiBB4si', b'DV', 1, at, 0, 0, pyramid, 0, bytes(4), len(start)) + b''.join(sides[1])
+        sides = b''.join(struct.pack('<4siifi', a.encode(), start[a], size.get(a, 1), 0, stored.get(a, 1)) for a in start)
+        return struct.pack('<2siqiiBB4si', b'DV', 1, at, 0, compression, pyramid, 0, bytes(4), len(start)) + sides
     def block(pixels, start, shown, pyramid=0):
         size, stored = dict(zip('YX', shown)), dict(zip('YX', pixels.shape))
         one = entry(place, start, size, stored, pyramid)
@@ -176,6 +176,12 @@ def test_a_stopped_recording(tmp_path):
     write_czi(tmp_path / 'a.czi', arrays, NAMES[:2], missing=(0, 1, 0))
     with pytest.raises(InputError, match='a.czi: well A1: lacks planes'): read_stack(tmp_path / 'a.czi', 0, series=0)
     assert (read_stack(tmp_path / 'a.czi', 1, series=0).pixels == arrays[0][0, :, 1]).all()
+
+def test_a_compression_that_is_not_known(tmp_path):
+    pytest.importorskip('czifile')
+    write_czi(tmp_path / 'a.czi', [noise(0, 1, 1, 2)], NAMES[:1], compression=77)
+    assert list_series(tmp_path / 'a.czi')[0].shape == (1, *SIZE)
+    with pytest.raises(InputError, match='a.czi.*export it as OME-TIFF'): read_stack(tmp_path / 'a.czi', 0)
 
 def cells(*lengths):
     "Discs of 12 um on noise"
