@@ -7,7 +7,7 @@ __all__ = ['METHODS', 'WEIGHTS', 'OVERLAY_PX', 'SUFFIXES', 'USUAL_UM', 'IMAGES',
            'load_method', 'analyze_plane', 'overlay_figure', 'find_images', 'check_out', 'Analysis', 'analyze']
 
 # %% ../nbs/30_analysis.ipynb #a9000003
-import json, time
+import json, re, time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -22,7 +22,7 @@ from .acas import annotate
 from .classifier import load_classifier
 from .core import InputError, provenance, write_atomically, write_json, write_table
 from .counting import Counted, count_image, count_mask
-from .images import check_pixel_size, read_stack, write_stack
+from .images import check_pixel_size, list_series, read_stack, write_stack
 from .plots import FOUND, figure, mark, show_image
 from .preprocessing import estimate_pixel_size
 from .rois import COLOURS, write_geojson, write_rois
@@ -102,7 +102,7 @@ def overlay_figure(
     return fig
 
 # %% ../nbs/30_analysis.ipynb #a9000013
-SUFFIXES = '.tif', '.tiff', '.png'
+SUFFIXES = '.tif', '.tiff', '.png', '.lif', '.czi', '.nd2'
 USUAL_UM = .65 # pixel size of an image that neither says it nor shows enough nuclei
 IMAGES = ['image', 'z', 'method', 'height_px', 'width_px', 'pixel_size_um', 'n_intact', 'n_apoptotic', 'apoptotic_ratio', 'seconds', 'error']
 EVENTS = ['image', 'z', 'event', 'x_px', 'y_px', 'x_um', 'y_um', 'n_fragments', 'score', 'distance_um']
@@ -127,6 +127,18 @@ def _names(paths): # list of (name in the tables, stem of the files that are wri
     bare = [name.removesuffix(Path(name).suffix).removesuffix('.ome').strip('/').replace('/', '_') for name in names]
     return [(name, stem if bare.count(stem) == 1 else name.strip('/').replace('/', '_')) for name, stem in zip(names, bare)]
 
+def _images(path, name, stem, taken): # list of (series, name in the tables, stem of the files), one an image in the file; its stems are added to `taken`
+    try: series = [o.name for o in list_series(path)]
+    except InputError: series = [''] # said again when it is read
+    if len(series) == 1: return [(None, name, stem)]
+    images = []
+    for i, o in enumerate(series):
+        bare = stem + '_' + re.sub(r'[^\w.+-]+', '_', o)[:80].strip('_')
+        own = next(s for s in (bare, *(f'{bare}_{n}' for n in range(2, len(taken) + 3))) if s.casefold() not in taken) # no two files in one place
+        taken.add(own.casefold())
+        images.append((i, f'{name}: {o}', own))
+    return images
+
 def check_out(
     folder, # str or Path of the output folder
     overwrite=False, # may results that it holds be replaced?
@@ -146,10 +158,11 @@ def _remove_earlier(folder):
         if path.is_relative_to(folder.resolve()): path.unlink(missing_ok=True)
 
 @contextmanager
-def _naming(path):
-    "Errors of the file, whoever finds them"
+def _naming(path, name):
+    "Errors of the file, and of the image in it, whoever finds them"
+    where = f'{path}{name.removeprefix(path.name).removeprefix(str(path))}'
     try: yield
-    except InputError as e: raise e if str(path) in str(e) else InputError(f'{path}: {e}') from None
+    except InputError as e: raise e if where in str(e) else InputError(f'{where}: {e}') from None
 
 @dataclass
 class Analysis:
@@ -160,9 +173,9 @@ class Analysis:
     notes: list # str: what the user should know of the images that were analysed
 
 # %% ../nbs/30_analysis.ipynb #a9000014
-def _analyze_file(path, name, stem, folder, network, method, pixel_size_um, channel, core_px, stride_px, pictures): # images, events, nuclei, notes, files
-    with _naming(path):
-        stack, notes, files = read_stack(path, channel, pixel_size_um), [], []
+def _analyze_image(path, series, name, stem, folder, network, method, pixel_size_um, channel, core_px, stride_px, pictures): # images, events, nuclei, notes, files
+    with _naming(path, name):
+        stack, notes, files = read_stack(path, channel, pixel_size_um, series), [], []
         um = stack.pixel_size_um
         if um is None:
             try: um, why = estimate_pixel_size(stack.pixels[len(stack.pixels)//2]), 'is estimated from the nuclei'
@@ -204,7 +217,7 @@ def analyze(
     method='unet', # one of METHODS
     weights=None, # a packaged network's name or a .keras file; the method's own unless given
     pixel_size_um=None, # of all images, overrides what the files say; where neither says it, it is estimated
-    channel=None, # int from 0; needed where files have several
+    channel=None, # int from 0 or str, its name; needed where files have several
     core_px=None, # y, x of the core's centre in px, for the distances
     stride_px=None, # of the window, in px of the classifier; half a window unless given
     pictures=True, # overlays, masks, labels and ROIs too
@@ -229,8 +242,10 @@ def analyze(
         return tables
     done = False
     try:
-        for path, (name, stem) in zip(tqdm(paths, unit='image', disable=quiet), _names(paths)):
-            try: *found, said, written = _analyze_file(path, name, stem, folder, network, method, pixel_size_um, channel, core_px, stride_px, pictures)
+        names = _names(paths)
+        taken = {stem.casefold() for _, stem in names}
+        for path, series, name, stem in ((o, *image) for o, o_names in zip(tqdm(paths, unit='file', disable=quiet), names) for image in _images(o, *o_names, taken)):
+            try: *found, said, written = _analyze_image(path, series, name, stem, folder, network, method, pixel_size_um, channel, core_px, stride_px, pictures)
             except InputError as e: found, said, written = [pd.DataFrame([dict(method=method, error=str(e))]), pd.DataFrame(), pd.DataFrame()], [], []
             for k, table in zip(parts, found): parts[k].append(table.assign(image=name))
             notes += said

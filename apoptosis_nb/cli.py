@@ -75,6 +75,12 @@ class Method(str, Enum):
     window = 'window'
     acas = 'acas'
 
+def _channel(text): # number or name
+    from apoptosis_nb.core import InputError
+    if not text.removeprefix('-').isdecimal(): return text
+    if int(text) < 0: raise InputError(f'--channel {text}: give a number from 0, or a name')
+    return int(text)
+
 def _place(text): # 'X,Y' -> (y, x)
     from apoptosis_nb.core import InputError
     try: x, y = map(float, text.split(','))
@@ -83,12 +89,12 @@ def _place(text): # 'X,Y' -> (y, x)
 
 @app.command()
 def analyze(
-    images: Annotated[list[Path], typer.Argument(help='TIFF, OME-TIFF or PNG files, planes or stacks; or folders of them.')],
+    images: Annotated[list[Path], typer.Argument(help='TIFF, OME-TIFF, PNG, LIF, CZI or ND2 files, planes or stacks; or folders of them.')],
     out: Annotated[Path, typer.Option(help='Folder for the results.')],
     method: Annotated[Method, typer.Option(help='unet: nuclei, events and ratio; window: events alone, by a sliding window; acas: classical steps without a network.')] = Method.unet,
     weights: Annotated[Optional[str], typer.Option(help="Name of a network that comes with the package, or a .keras file; the method's own unless given.")] = None,
     pixel_size: Annotated[Optional[float], typer.Option(help='Pixel size of all images in um; overrides what the files say. Estimated from the nuclei where neither says it.')] = None,
-    channel: Annotated[Optional[int], typer.Option(min=0, help='Channel of the nuclei, from 0; needed where a file has several.')] = None,
+    channel: Annotated[Optional[str], typer.Option(help='Channel of the nuclei, its number from 0 or its name; needed where a file has several.')] = None,
     core: Annotated[Optional[str], typer.Option(metavar='X,Y', help="The core's centre in px, for the distances of nuclei and events.")] = None,
     stride_px: Annotated[Optional[int], typer.Option(min=1, help="Step of the window in the classifier's px; half a window unless given.")] = None,
     pictures: Annotated[bool, typer.Option(help='Write overlays, masks and labels too.')] = True,
@@ -97,11 +103,12 @@ def analyze(
     """Find and count intact nuclei and apoptotic events.
 
     images.csv has a row a plane (z from 1), events.csv and nuclei.csv a row an object, with places in px and um of the image; overlays show what was found.
+    Every image in a file (series, scene, position, point in time) is analysed, under the file's name and its own.
     A file that cannot be used is a row of images.csv with its error; the others are analysed, and the exit status is 1.
     """
     with _plainly():
         os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
-        place = core and _place(core)
+        place, channel = core and _place(core), channel and _channel(channel)
         from apoptosis_nb.analysis import analyze
         found = analyze(images, out, method.value, weights, pixel_size, channel, place, stride_px, pictures, overwrite)
     for note in found.notes: typer.echo(f'Note: {note}', err=True)

@@ -55,9 +55,9 @@ def test_install_changes_nothing(colab, source):
     python, there = colab
     assert set(would_install(python, source, source / 'report.json')) == {'apoptosis-nb'}
 
-def test_study_extra_leaves_the_runtime_alone(colab, source, settings):
+def test_extras_leave_the_runtime_alone(colab, source, settings):
     "snakemake brings its own packaging and smart-open; what notebooks compute and show with stays"
     python, there = colab
-    wanted = would_install(python, f'{source}[study]', source / 'report.json')
+    wanted = would_install(python, f'{source}[study,lif,czi,nd2]', source / 'report.json')
     runtime = {canonical(re.match(r'[\w.-]+', o)[0]) for o in settings['requirements'].split()} | {'ipywidgets', 'ipykernel', 'notebook', 'protobuf', 'pillow'}
-    assert 'papermill' in wanted and not runtime & set(wanted)
+    assert {'papermill', 'liffile', 'czifile', 'nd2'} <= set(wanted) and not runtime & set(wanted)
