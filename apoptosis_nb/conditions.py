@@ -220,7 +220,7 @@ def compare_conditions(
     images = groups.table.merge(images, on='image')
     images['spheroid_id'] = images.groupby(GROUPS[1:]).ngroup()
     failed = images.error.notna()
-    if failed.any(): notes.append(f'{_listed(images.image[failed])} could not be analysed, and is left out of the comparison')
+    if failed.any(): notes.append(f'could not be analysed, and left out of the comparison: {_listed(images.image[failed])}')
     planes = images[~failed].astype(dict.fromkeys(MEASURES[:3], float))
     if not len(planes): return Conditions(condition_table(planes, control, []), pd.DataFrame(columns=SPHEROIDS), None, notes + ['no image of the groups could be analysed: nothing is compared'])
     lost = images.spheroid[~images.spheroid_id.isin(planes.spheroid_id)].unique()
@@ -286,6 +286,7 @@ def compare(
     made = compare_conditions(images, events, assign_groups(images.image, groups, pattern, control), test)
     path = folder/'run.json'
     record = json.loads(path.read_text(encoding='utf-8')) if path.is_file() else {}
+    if record.get('finished') is False: made.notes.append('the analysis was stopped before its end: images that it did not come to are not compared')
     named = None if groups is None else 'a table' if isinstance(groups, pd.DataFrame) else groups
     record['conditions'] = dict(provenance(groups=named, pattern=pattern, control=control, test=test), notes=made.notes)
     record['files'] = list(dict.fromkeys([*record.get('files', []), *FILES])) # before they are written: none is left that is not listed
