@@ -13,6 +13,8 @@ CORES ?= $(shell n=$$(nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export TF_CPP_MIN_LOG_LEVEL = 3
+# without cached bytecode, every notebook would compile TensorFlow's Python anew: seconds each
+unexport PYTHONDONTWRITEBYTECODE
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
 .PHONY: study test bench readme reference setup

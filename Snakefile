@@ -206,15 +206,23 @@ rule dataset2:
     shell: PAPERMILL
 
 rule real_images:
-    input: f'{OUT}/weights/segmenter.keras', notebook='nbs/study/220_real_images.ipynb',
-        library=modules(['networks', 'mitocheck', 'dsb2018', 'tiles', 'unet', 'counting', 'evaluation', 'instances', 'segmentations', 'real_images'], PAGES)
+    input: f'{DATA}/index.csv', tables('splits'), f'{OUT}/tiles/tiles_truth.npz', f'{OUT}/weights/unet_c.keras', f'{OUT}/weights/segmenter.keras', notebook='nbs/study/220_real_images.ipynb',
+        library=modules(['mitocheck', 'dsb2018', 'preprocessing', 'windows', 'real_images'], SEGMENTS, PAGES)
     output: tables('real_images')
-    params: given=parameters('220_real_images', results=OUT, start=f'{OUT}/weights/segmenter.keras')
+    params: given=parameters('220_real_images', data=DATA, results=OUT)
     log: f'{OUT}/notebooks/220_real_images.ipynb'
     shell: PAPERMILL
 
+rule real_windows:
+    input: f'{DATA}/index.csv', tables('splits'), f'{OUT}/weights/detector_64.keras', notebook='nbs/study/230_real_windows.ipynb',
+        library=modules(['preprocessing', 'windows', 'mitocheck', 'counting', 'real_images'], NETWORKS, PAGES)
+    output: tables('real_windows')
+    params: given=parameters('230_real_windows', data=DATA, results=OUT)
+    log: f'{OUT}/notebooks/230_real_windows.ipynb'
+    shell: PAPERMILL
+
 rule summary:
-    input: tables('counts', 'table_2', 'table_5', 'table_7', 'missed_events', 'split_leak', 'real_nuclei', 'detection_64', 'detection_128', 'table_1', 'table_6', 'unet_training', 'unet_images', 'methods', 'ablation', 'dataset2', 'real_images'),
+    input: tables('counts', 'table_2', 'table_5', 'table_7', 'missed_events', 'split_leak', 'real_nuclei', 'detection_64', 'detection_128', 'table_1', 'table_6', 'unet_training', 'unet_images', 'methods', 'ablation', 'dataset2', 'real_images', 'real_windows'),
         figures('fig_06', 'fig_11', 'fig_18'), notebook='nbs/study/900_summary.ipynb', library=modules(['summary'])
     output: f'{OUT}/summary.md', f'{OUT}/run.json'
     params: given=parameters('900_summary', results=OUT, run=RUN, config=f'config/{RUN}.yaml')

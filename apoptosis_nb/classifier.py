@@ -12,6 +12,7 @@ from pathlib import Path
 
 import keras, numpy as np
 from keras import layers, ops
+from scipy.special import expit, logit
 from .core import InputError
 from .networks import be_deterministic, load_network, save_network, sigmoidal_drop, train_network, worth_compiling
 from .preprocessing import NORMALISATIONS, normalise
@@ -76,7 +77,7 @@ class Classifier:
         pixel_size_um=.65, # of the images it was trained on
         normalisation='image', # of raw crops, one of `preprocessing.NORMALISATIONS`
         batch=128, # windows computed at once
-        views=1, # of a window's eight orientations, over which the probability is averaged
+        views=1, # of a window's eight orientations, over which the log odds of raw crops are averaged
         second_look=False, # was the threshold chosen for events that are looked at again? See `scanning.detect`
         **about, # anything else worth keeping, for JSON
     ):
@@ -90,6 +91,7 @@ class Classifier:
     def probabilities(
         self,
         windows, # (N, window_px, window_px) normalised, from 0 to 1
+        views=1, # as above
     ): # float32 (N,)
         "The probabilities of normalised windows, in batches of one size: nothing is compiled twice"
         if np.shape(windows)[1:] != (self.window_px, self.window_px):
@@ -97,10 +99,12 @@ class Classifier:
         found = np.zeros(len(windows), np.float32)
         for i in range(0, len(windows), self.batch):
             part = np.asarray(windows[i:i + self.batch], np.float32)
-            for view in range(self.views):
+            each = []
+            for view in range(views):
                 seen = (turn(part, np.full(len(part), view)) if view else part)[..., None]
                 padded = np.pad(seen, [(0, self.batch - len(part)), (0, 0), (0, 0), (0, 0)])
-                found[i:i + self.batch] += np.asarray(self.model.predict_on_batch(padded))[:len(part), 0]/self.views
+                each.append(np.asarray(self.model.predict_on_batch(padded))[:len(part), 0])
+            found[i:i + self.batch] = each[0] if views == 1 else expit(logit(np.clip(np.asarray(each, float), 1e-7, 1 - 1e-7)).mean(0))
         return found
 
     def predict(
@@ -108,7 +112,7 @@ class Classifier:
         crops, # (N, window_px, window_px) raw, any integer or float dtype
     ): # float32 (N,)
         "The probabilities of raw crops"
-        return self.probabilities(normalise(crops, self.normalisation))
+        return self.probabilities(normalise(crops, self.normalisation), self.views)
 
     def metadata(self): # dict
         return dict(self.about, threshold=self.threshold, pixel_size_um=self.pixel_size_um, normalisation=self.normalisation, views=self.views, second_look=self.second_look)
@@ -165,6 +169,7 @@ def train_classifier(
     average=0., # share of the earlier epochs in the running mean of the weights, which is then what is kept; see `networks.train_network`
     checkpoint_every=10, # epochs between two states on disk
     quiet=False, # no progress bar
+    anew=False, # see `networks.train_network`
     on_epoch=None, # function of the epoch's row (dict), called when the epoch is over and kept
     **metadata, # of the classifier that is saved: pixel_size_um, normalisation, anything else
 ): # pd.DataFrame epoch (from 1), learning_rate, loss, accuracy, precision, recall, the same with val_, score where there is a selection, seconds
@@ -180,7 +185,7 @@ def train_classifier(
     layout = zlib.crc32(json.dumps(model.get_config(), sort_keys=True, default=str).encode())
     parameters = dict(beta=beta, epochs=epochs, seed=seed, start=start, end=end, model=model.name, layers=layout, weights=weights, training=describe(), validation=validation.describe(), selection=selection and selection.describe())
     rates = sigmoidal_drop(np.arange(epochs), epochs, start, end)
-    history = train_network(model, training, validation, folder, rates, parameters, score=selection and (lambda model: average_precision(model, selection)), average=average, checkpoint_every=checkpoint_every, quiet=quiet, on_epoch=on_epoch)
+    history = train_network(model, training, validation, folder, rates, parameters, score=selection and (lambda model: average_precision(model, selection)), average=average, checkpoint_every=checkpoint_every, quiet=quiet, anew=anew, on_epoch=on_epoch)
     Classifier(model, beta=beta, seed=seed, **metadata).save(Path(folder)/'best.keras')
     return history
 

@@ -54,8 +54,8 @@ def _prepare(image, classifier, stride_px): # the image that windows are cut fro
     window_corners(image.shape, classifier.window_px, stride_px or classifier.window_px//2) # refuses before anything is computed
     return preprocess(image) if classifier.normalisation == 'image' else image
 
-def _ask(crops, classifier): # probabilities of windows of a prepared image
-    return classifier.probabilities(crops if classifier.normalisation == 'image' else normalise(crops, classifier.normalisation))
+def _ask(crops, classifier, views=1): # probabilities of windows of a prepared image
+    return classifier.probabilities(crops if classifier.normalisation == 'image' else normalise(crops, classifier.normalisation), views)
 
 def _scan(image, classifier, stride_px=None, batch=1024, dark=DARK):
     size = classifier.window_px
@@ -155,10 +155,7 @@ def _look_again(image, events, classifier): # of a prepared image
     size = classifier.window_px
     least, most = size//2, np.array(image.shape) - size + size//2
     crops = cut(image, np.clip(np.rint(events[['y_px', 'x_px']].to_numpy(float)).astype(int), least, most), size)
-    p = np.stack([_ask(turn(crops, np.full(len(crops), view)), classifier) for view in range(8)]).astype(float)
-    p = np.clip(p, 1e-7, 1 - 1e-7)
-    score = 1/(1 + np.exp(-np.log(p/(1 - p)).mean(0)))
-    return events.assign(score=score).sort_values('score', ascending=False, kind='stable', ignore_index=True)
+    return events.assign(score=_ask(crops, classifier, 8).astype(float)).sort_values('score', ascending=False, kind='stable', ignore_index=True)
 
 def find_candidates(
     image, # (Y, X), any integer or float dtype, as read, at the classifier's pixel size

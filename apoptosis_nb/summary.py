@@ -78,11 +78,19 @@ def headline(
         if 'f1' not in images: row('real images (DSB2018, MitoCheck)', str(images.note.iloc[0]))
         else:
             for o in images.itertuples():
-                if o.data == 'DSB2018': row(f'real nuclei (DSB2018, {int(o.n_images)} images kept aside), {o.method}: IoU of the foreground; F1 of nuclei at IoU .5; count, median error', f'{o.foreground_iou:.3f}; {o.f1:.3f}; {o.count_error_percent:.1f} %')
-                else: row(f'{o.data}, {int(o.n_fields)} fields of plates kept aside, {o.method}: F1 of events; IoU intact / apoptotic', f'{o.f1:.3f}; {o.iou_intact:.3f} / {o.iou_apoptotic:.3f}')
+                if o.data == 'DSB2018': row(f'real nuclei (DSB2018, {int(o.n_images)} images kept aside), {o.method}: IoU of the foreground; F1 of nuclei at IoU .5, all together, mean of images; count, median error',
+                                            f'{o.foreground_iou:.3f}; {o.f1:.3f}, {o.image_f1:.3f}; {o.count_error_percent:.1f} %')
+                else:
+                    n = f'{int(o.n_images)} test images' if pd.isna(o.n_fields) else f'{int(o.n_fields)} from plates kept aside'
+                    row(f'{o.data}, {n}, {o.method}: F1 of events; IoU intact / apoptotic; count, median error; ratio, RMSE', f'{o.f1:.3f}; {o.iou_intact:.3f} / {o.iou_apoptotic:.3f}; {o.count_error_percent:.1f} %; {o.ratio_rmse:.4f}')
+    def _real_windows():
+        real = table('real_windows')
+        if 'f1' not in real: row('window classifier on real images', str(real.note.iloc[0]))
+        else:
+            for o in real.itertuples(): row(f'{o.data} kept aside ({o.n}), 64 px, {o.method}, threshold {o.threshold:g}: F1', f'{o.f1:.3f} (precision {o.precision:.3f}, recall {o.recall:.3f})')
     def _ablation():
         for o in table('ablation_means').itertuples(): row(f'UNet, short training, {o.variant}: IoU intact / apoptotic', f'{o.val_iou_intact_mean:.3f} / {o.val_iou_apoptotic_mean:.3f}')
-    for section in (_windows, _sweep, _detection, _missed, _split, _strides, _unet, _ablation, _methods, _dataset2, _real, _images):
+    for section in (_windows, _sweep, _detection, _missed, _split, _strides, _unet, _ablation, _methods, _dataset2, _real, _images, _real_windows):
         try: section()
         except InputError:
             if not partial: raise

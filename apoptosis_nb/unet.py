@@ -183,6 +183,7 @@ def train_unet(
     mixed=False, # mixed precision: half the memory and twice the speed on a GPU
     checkpoint_every=10, # epochs between two states on disk
     quiet=False, # no progress bar
+    anew=False, # see `networks.train_network`
     **metadata, # of the segmenter that is saved: pixel_size_um, anything else
 ): # pd.DataFrame epoch (from 1), learning_rate, loss, iou_intact, iou_apoptotic, the same with val_, seconds
     "Train, keep the epoch with the best mean IoU (and, in files of their own, the best of each class: thesis 3.2), go on where an earlier call was stopped"
@@ -213,7 +214,7 @@ def train_unet(
                 best[name] = iou
                 Segmenter(model, **about, epoch=row['epoch'], iou=iou).save(path)
 
-    history = train_network(model, batches, checks, folder, rates, parameters, best_mean_iou, average=average, checkpoint_every=checkpoint_every, quiet=quiet, on_epoch=keep)
+    history = train_network(model, batches, checks, folder, rates, parameters, best_mean_iou, average=average, checkpoint_every=checkpoint_every, quiet=quiet, anew=anew, on_epoch=keep)
     Segmenter(model, **about).save(folder/'best.keras')
     return history
 

@@ -18,7 +18,7 @@ def sample(root, tmp_path): return shutil.copytree(root / 'data/sample', tmp_pat
 class Bright:
     "A stand-in for a trained network of 64 px windows: yes where something is bright"
     window_px, normalisation, threshold, pixel_size_um, second_look = 64, 'image', .5, .65, False
-    def probabilities(self, windows): return np.asarray(windows).max((1, 2)).astype(np.float32)
+    def probabilities(self, windows, views=1): return np.asarray(windows).max((1, 2)).astype(np.float32)
 
 def change(path, **columns): write_table(pd.read_csv(path).assign(**columns), path)
 
