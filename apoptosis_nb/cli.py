@@ -108,8 +108,9 @@ def analyze(
     """Find and count intact nuclei and apoptotic events.
 
     images.csv has a row a plane (z from 1), events.csv and nuclei.csv a row an object, with places in px and um of the image; overlays show what was found.
-    With --groups or --pattern, conditions.csv has what each condition differs from the control by, with the spheroid as the unit.
     A file that cannot be used is a row of images.csv with its error; the others are analysed, and the exit status is 1.
+
+    With --groups or --pattern, conditions.csv has what each condition differs from the control by, with the spheroid as the unit.
     """
     with _plainly():
         os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
