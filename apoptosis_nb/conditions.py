@@ -76,7 +76,7 @@ def name_pattern(
     if unknown: raise InputError(f'pattern {pattern}: {unknown[0]} means nothing here; {RULES}')
     if 'condition' not in fields or len(set(fields)) < len(fields): raise InputError(f'pattern {pattern}: {{condition}} is needed, and each name once; {RULES}')
     if any(a != '*' and b != '*' and not between for a, b, between in zip(wild, wild[1:], literals[1:])): raise InputError(f'pattern {pattern}: nothing tells two names apart that follow each other; {RULES}')
-    beside = {o for i, name in enumerate(wild) if name != '*' for o in (literals[i][-1:], literals[i + 1][:1]) if o and not o.isalnum()}
+    beside = {o for i, name in enumerate(wild) if name != '*' for o in (literals[i].removesuffix(': ')[-1:], literals[i + 1][:1]) if o and not o.isalnum()}
     field = f'[^{re.escape("".join(sorted(beside | {"/", ":"})))}]+'
     return re.compile('(?:.*(?:/|: ))?' + re.escape(literals[0]) + ''.join(('[^/]*' if o == '*' else f'(?P<{o}>{field})') + re.escape(text) for o, text in zip(wild, literals[1:])))
 
@@ -103,7 +103,7 @@ def _natural(text): return [(0, int(o), '') if o.isdigit() else (1, 0, o.lower()
 def _meant(image, names): # list of those of the names that an image of a table means
     image = image.replace('\\', '/')
     last = lambda o: o.replace('\\', '/').rsplit('/', 1)[-1]
-    for same in (lambda o: o == image, lambda o: o.endswith((f'/{image}', f': {image}')), lambda o: last(o) == last(image), lambda o: _bare(last(o)) == _bare(last(image))):
+    for same in (lambda o: o == image, lambda o: o.endswith((f'/{image}', f': {image}')), lambda o: o.startswith(f'{image}: '), lambda o: last(o) == last(image), lambda o: _bare(last(o)) == _bare(last(image))):
         if found := [o for o in names if same(o)]: return found
     return []
 
@@ -111,11 +111,11 @@ def _match_table(names, groups, notes): # pd.DataFrame GROUPS with the images' o
     table, name = read_groups(groups), 'the table of groups' if isinstance(groups, pd.DataFrame) else groups
     found = [_meant(o, names) for o in table.image]
     for image, o in zip(table.image, found):
-        if len(o) > 1: raise InputError(f'{name}: {image} means {len(o)} images, {_listed(o)}; give it by one of these names')
+        if len(o) > 1 and not all(a.startswith(f'{image}: ') for a in o): raise InputError(f'{name}: {image} means {len(o)} images, {_listed(o)}; give it by one of these names')
     absent = table.image[[not o for o in found]]
     if len(absent) == len(table): raise InputError(f'{name}: has none of the images; it has {_listed(absent)}, the images are {_listed(names)}')
     if len(absent): notes.append(f'{name}: {_listed(absent)} {"is" if len(absent) == 1 else "are"} not among the images, and left out')
-    table = table.assign(image=[o[0] if o else None for o in found]).dropna(subset='image')
+    table = table.assign(image=found).explode('image').dropna(subset='image') # a file with several images means all of them
     again = table.duplicated()
     if again.any(): notes.append(f'{name}: has {_listed(table.image[again].unique())} more than once; counted once')
     table = table[~again]
