@@ -23,7 +23,7 @@ from .classifier import load_classifier
 from .core import InputError, provenance, write_atomically, write_json, write_table
 from .counting import Counted, count_image, count_mask
 from .images import check_pixel_size, list_series, read_stack, write_stack
-from .plots import FOUND, figure, mark, show_image
+from .plots import FOUND, event_pages, figure, mark, show_image
 from .preprocessing import estimate_pixel_size
 from .rois import COLOURS, write_geojson, write_rois
 from .scanning import detect, window_corners
@@ -196,6 +196,9 @@ def _analyze_image(path, series, name, stem, folder, network, method, pixel_size
                 files.append(f'overlays/{stem}.png' if len(stack.pixels) == 1 else f'overlays/{stem}_z{z:0{len(str(len(stack.pixels)))}}.png')
                 with write_atomically(folder/files[-1]) as temporary: overlay_figure(plane, found, um, name if len(stack.pixels) == 1 else f'{name}, plane {z}').savefig(temporary, dpi=120)
         if pictures:
+            for page, fig in enumerate(event_pages(stack.pixels, pd.concat(events), um, name), 1):
+                files.append(f'events/{stem}.png' if page == 1 else f'events/{stem}_page{page:02}.png')
+                with write_atomically(folder/files[-1]) as temporary: fig.savefig(temporary, dpi=120)
             write_geojson(folder/f'geojson/{stem}.geojson', planes, um)
             files.append(f'geojson/{stem}.geojson')
             if find_spec('roifile'):

@@ -7,7 +7,7 @@ __all__ = ['BLUE', 'ORANGE', 'GREEN', 'RED', 'PURPLE', 'SKY', 'GREY', 'YELLOW', 
            'figure', 'bare', 'display', 'show_image', 'scale_bar', 'count_histograms', 'annotator_figure',
            'preprocessing_figure', 'training_figure', 'feature_map_figure', 'mark', 'detection_figure',
            'predicted_windows_figure', 'cut_out', 'beta_figure', 'wilson', 'share_figure', 'bar_figure',
-           'gallery_figure', 'iou_training_figure', 'mask_figure', 'agreement_figure']
+           'gallery_figure', 'event_pages', 'iou_training_figure', 'mask_figure', 'agreement_figure']
 
 # %% ../nbs/20_plots.ipynb #0af097c0
 import matplotlib.pyplot as plt, numpy as np, pandas as pd
@@ -409,6 +409,46 @@ def gallery_figure(
                 ax.add_patch(Rectangle((-.5, -.5), w, h, fill=False, ec=ORANGE, lw=3))
     fig.suptitle(title)
     return fig
+
+# %% ../nbs/20_plots.ipynb #c2000002
+def event_pages(
+    planes, # (Z, Y, X), any number dtype
+    events, # pd.DataFrame z (from 1), event, y_px, x_px, score; missing scores come last
+    pixel_size_um, # µm per px
+    title='', # the image's name
+    crop_um=40., # side of a crop
+    columns=10, # crops side by side
+    rows=10, # of a page
+): # iterator of matplotlib Figure, a page each; none without events
+    "Every event of an image, cut out, with its score"
+    events = events.sort_values(['score', 'z', 'event'], ascending=[False, True, True])
+    size = max(round(crop_um/pixel_size_um), 1)
+    def crop(o): # the part of it that lies in the image, and its place: left, right, bottom, top in crops from the crop's top left
+        edges = [(max(first, 0), min(first+size, n), first) for first, n in ((round(p-(size-1)/2), n) for p, n in zip((o.y_px, o.x_px), planes.shape[1:]))]
+        (y0, y1, y), (x0, x1, x) = edges
+        return planes[o.z-1][y0:y1, x0:x1], ((x0-x)/size, (x1-x)/size, (y1-y)/size, (y0-y)/size)
+    some = events.iloc[::-(-len(events)//200) or 1].itertuples()
+    low, high = np.percentile(planes[:, ::4, ::4], 1), np.percentile([np.percentile(crop(o)[0], 99.5) for o in some] or [1], 95)
+    columns, n_pages = min(columns, max(len(events), 6)), -(-len(events)//(columns*rows))
+    for page in range(n_pages):
+        here = events.iloc[page*columns*rows:(page+1)*columns*rows]
+        n_rows = -(-len(here)//columns)
+        fig, ax = figure(size=(1.06*columns+.1, 1.26*n_rows+.5))
+        for i, o in enumerate(here.itertuples()):
+            (pixels, (left, right, bottom, top)), x, y = crop(o), 1.06*(i % columns), 1.26*(i//columns)
+            shown = np.clip((np.asarray(pixels, np.float32)-low)/max(high-low, 1e-12), 0, 1)**.6
+            ax.add_patch(Rectangle((x, y), 1, 1, color='.92', lw=0, zorder=-1)) # what lies outside the image
+            ax.imshow(shown, cmap='gray', vmin=0, vmax=1, extent=(x+left, x+right, y+bottom, y+top))
+            number = f'z{o.z}, {o.event}' if len(planes) > 1 else str(o.event)
+            ax.text(x, y+1.02, '–' if np.isnan(o.score) else f'{o.score:.2f}', ha='left', va='top', fontsize=8, weight='bold')
+            ax.text(x+1, y+1.02, number, ha='right', va='top', fontsize=8, color='.3')
+        bar, end = 10/(size*pixel_size_um), 1.06*columns-.06
+        ax.plot([end-bar, end], [-.09]*2, color='k', lw=3, solid_capstyle='butt')
+        ax.text(end-bar-.05, -.09, '10 µm', ha='right', va='center', fontsize=8)
+        ax.text(0, -.09, f'score, and {"plane and " if len(planes) > 1 else ""}number of the event in the middle', va='center', fontsize=8, color='.3')
+        ax.set(xlim=(-.02, end+.02), ylim=(1.26*n_rows, -.2))
+        bare(ax, f'{title}: {len(events)} event{"s"*(len(events) != 1)}'+(f', page {page+1} of {n_pages}' if n_pages > 1 else ''), loc='left')
+        yield fig
 
 # %% ../nbs/20_plots.ipynb #6d9a18c9
 def iou_training_figure(

@@ -41,7 +41,7 @@ def test_help_is_there_at_once():
     code = 'import sys; from apoptosis_nb.cli import app; print(*{o.split(".")[0] for o in sys.modules})'
     loaded = subprocess.run([sys.executable, '-c', code], check=True, capture_output=True, text=True).stdout.split()
     assert not {'numpy', 'pandas', 'keras', 'tensorflow', 'skimage', 'matplotlib'} & set(loaded)
-    for command in ('simulate', 'fetch', 'analyze'): assert CliRunner().invoke(app, [command, '--help']).exit_code == 0
+    for command in ('simulate', 'fetch', 'analyze', 'compare'): assert CliRunner().invoke(app, [command, '--help']).exit_code == 0
 
 def test_planes_and_stacks(detect, tmp_path):
     write_stack(tmp_path / 'stack.ome.tif', np.stack([picture(100, 130)]*2), .65, 10)
@@ -57,7 +57,7 @@ def test_planes_and_stacks(detect, tmp_path):
     assert last[['event', 'x_px', 'y_px']].values.tolist() == [[1, 31.5, 31.5]]
     written = sorted(str(o.relative_to(tmp_path / 'out')) for o in (tmp_path / 'out').rglob('*.*'))
     rois = ['rois/plane.zip', 'rois/stack.zip'] if find_spec('roifile') else []
-    assert written == ['events.csv', 'geojson/plane.geojson', 'geojson/stack.geojson', 'images.csv', 'nuclei.csv', 'overlays/plane.png', 'overlays/stack_z1.png', 'overlays/stack_z2.png', *rois, 'run.json'], 'nothing half-written is left'
+    assert written == ['events.csv', 'events/plane.png', 'events/stack.png', 'geojson/plane.geojson', 'geojson/stack.geojson', 'images.csv', 'nuclei.csv', 'overlays/plane.png', 'overlays/stack_z1.png', 'overlays/stack_z2.png', *rois, 'run.json'], 'nothing half-written is left'
 
 def test_another_pixel_size_is_rescaled(detect, tmp_path):
     "the window of 64 px of .65 um just fits into 128 px of .325 um, and its middle is the image's"

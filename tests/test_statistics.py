@@ -59,12 +59,12 @@ def test_a_measure_that_does_not_vary_is_no_error():
 def test_doses_in_different_samples_cannot_be_permuted():
     table = spheroids()
     table['sample'] = 10*table['sample'] + table.dose_gy
-    with pytest.raises(InputError, match='no sample has spheroids of both doses'): compare_doses(table, 'n_intact')
+    with pytest.raises(InputError, match='no sample has spheroids of both conditions'): compare_doses(table, 'n_intact')
     assert 0 < compare_doses(table, 'n_intact', test='welch')['p'] <= 1
 
 def test_tables_that_do_not_fit_are_refused():
     with pytest.raises(InputError, match='lacks n_intact'): spheroid_means(spheroids().drop(columns='n_intact'))
-    with pytest.raises(InputError, match='one spheroid with two doses'): spheroid_means(spheroids().assign(spheroid_id='a'))
+    with pytest.raises(InputError, match='one spheroid with two values of dose_gy'): spheroid_means(spheroids().assign(spheroid_id='a'))
     with pytest.raises(InputError, match='choose one of'): compare_doses(spheroids(), 'n_intact', test='t')
 
 def test_superplot_draws_each_slice_and_each_spheroid():
