@@ -4,12 +4,14 @@ Why Sphinx with MyST-NB and Furo: it reads notebooks with their stored outputs, 
 checks every reference; search and formulas work without network. Also looked at: Jupyter Book 2 (MyST) needs Node and fetches its theme while it builds; MkDocs has
 had no release since 2024, and Material for MkDocs only mends faults; nbdev's own site needs Quarto.
 """
-import os, sys
+import re
 from configparser import ConfigParser
 from pathlib import Path
 
 from docutils import nodes
+from docutils.utils.math import MathError
 from docutils.utils.math.latex2mathml import tex2mathml
+from sphinx.util import logging
 
 here = Path(__file__).parent
 config = ConfigParser(delimiters=['='])
@@ -44,7 +46,9 @@ pygments_style, pygments_dark_style = 'friendly', 'github-dark'
 
 def mathml(self, node, block=False):
     "Formulas as MathML, which browsers draw themselves"
-    self.body.append(tex2mathml(node.astext(), as_block=block))
+    formula = re.sub(r'\\frac(\d)(\d)', r'\\frac{\1}{\2}', node.astext())
+    try: self.body.append(tex2mathml(formula, as_block=block))
+    except MathError as e: logging.getLogger(__name__).warning('formula %s: %s', formula, e, location=node)
     raise nodes.SkipNode
 
 def setup(app):

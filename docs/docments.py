@@ -1,7 +1,6 @@
 "What the API pages say: signatures, and the comments after each parameter, read from a module's text. Nothing is imported, so that no TensorFlow is needed."
 import ast, io, re, tokenize
 from dataclasses import dataclass, field
-from pathlib import Path
 
 @dataclass
 class Item:

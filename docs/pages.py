@@ -71,7 +71,6 @@ def markdown_table(header, rows): return '\n'.join('| ' + ' | '.join(escaped(str
 def show_table(path): # Markdown
     "A table with the thesis's values next to ours; what is the same in every row below it"
     with open(path, newline='', encoding='utf-8') as f: header, *rows = csv.reader(f)
-    where = f'{path.stem}.csv'
     if len(rows) > ROWS: return f'{len(rows)} rows: {", ".join(f"`{o}`" for o in header)}.'
     same = [i for i, o in enumerate(header) if len(rows) > 1 and len({r[i] for r in rows}) == 1 and not o.startswith('thesis_')]
     order = [i for i, o in enumerate(header) if i not in same and not (o.startswith('thesis_') and o.removeprefix('thesis_') in header)]
@@ -134,7 +133,7 @@ def notebook_page(path, names, module='', more=''): # the notebook as JSON
         said = re.match(r'#\|\s*([^\n]*)\n?', text)
         directive = said[1].strip() if said else ''
         if directive.startswith(('hide', 'default_exp')) and directive != 'hide_input': continue
-        if directive == 'export': cells.append(markdown_cell(f'<span id="cell-{cell["id"]}"></span>', f'at-{cell["id"]}'))
+        if directive == 'export': cells.append(markdown_cell(f'(cell-{cell["id"]})=', f'at-{cell["id"]}'))
         tags = list(cell['metadata'].get('tags', []))
         if directive in ('echo: false', 'hide_input'): tags.append('remove-input')
         if 'google.colab' in text and 'pip' in text: tags.append('hide-input')
@@ -160,7 +159,7 @@ def api_page(module, names): # Markdown
     def linked(text): return names.link(escaped(text), 'api', module.name)
     def block(o, inside=False):
         lines = [f'{{py:{o.kind}}} {o.name}{o.signature}']
-        if o.kind == 'data' and '\n' not in o.value and len(o.value) < 60: lines.append(f':value: {o.value}')
+        if o.kind == 'data' and '\n' not in o.value and len(o.value) < 60: lines.append(f':value: {json.dumps(o.value)}')
         body = [linked(o.doc)] if o.doc else []
         fields = [f':param {name.lstrip("*")}: {linked(said)}' for name, said in o.parameters] + ([f':returns: {linked(o.returns)}'] if o.returns else [])
         if fields: body.append('\n'.join(fields))
@@ -204,7 +203,7 @@ def listed(title, text, folder): # Markdown
 
 def toctree(caption, pages): return '\n'.join(['```{toctree}', ':hidden:', *([f':caption: {caption}'] if caption else []), '', *pages, '```', ''])
 
-DOORS = f'''
+DOORS = '''
 **Where to go from here**
 
 - *You have images:* [analyse them](nbs/guides/10_analyse_your_images.ipynb), on your machine or on Colab.
@@ -227,7 +226,7 @@ def check_links(text, place, staged): # Markdown
         if '://' in target or target.startswith('mailto:') or not target: return found[0]
         path = (ROOT/Path(place).parent/target).resolve()
         if not path.is_relative_to(ROOT): lost.append(target)
-        elif (name := str(path.relative_to(ROOT))) == REFERENCE: return f'](thesis.md)'
+        elif (name := str(path.relative_to(ROOT))) == REFERENCE: return '](thesis.md)'
         elif name in staged: return found[0]
         elif path.exists(): return f'](<{on_github(name)}>)' if ' ' in name else f']({on_github(name)})'
         else: lost.append(target)
