@@ -3,7 +3,7 @@
 `python docs/pages.py _proc` writes them; Sphinx makes the site of them (`make docs`). Stops with a list where a link leads nowhere, or a figure or
 table of the thesis belongs to no notebook.
 """
-import csv, json, re, shutil, sys
+import csv, html, json, re, shutil, sys
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -104,7 +104,7 @@ class Results:
         return found[0]
     def caption(self, name): return json.loads((self.folder/'figures'/f'{name}.json').read_text(encoding='utf-8'))['caption']
     def figure(self, name, up): # Markdown
-        return f'![{escaped(self.caption(name))}]({up}{REFERENCE}/figures/{name}.png)'
+        return f'![{escaped(self.caption(name))}]({up}{REFERENCE}/figures/{name}.png)\n\n<p class="drawn-caption">{html.escape(self.caption(name))}</p>'
     def files(self, kind, name, up): # Markdown
         "Links to a result's file, and to what says how it was made"
         base = f'{kind}s/{name}'
@@ -133,10 +133,10 @@ def notebook_page(path, names, module='', more=''): # the notebook as JSON
         said = re.match(r'#\|\s*([^\n]*)\n?', text)
         directive = said[1].strip() if said else ''
         if directive.startswith(('hide', 'default_exp')) and directive != 'hide_input': continue
+        if "'google.colab' in sys.modules: subprocess" in text: continue # the link to Colab stands for it
         if directive == 'export': cells.append(markdown_cell(f'(cell-{cell["id"]})=', f'at-{cell["id"]}'))
         tags = list(cell['metadata'].get('tags', []))
         if directive in ('echo: false', 'hide_input'): tags.append('remove-input')
-        if 'google.colab' in text and 'pip' in text: tags.append('hide-input')
         text = text[said.end():] if said else text
         if text.strip(): cells.append(cell | dict(source=text, metadata=cell['metadata'] | (dict(tags=tags) if tags else {})))
     if more: cells.append(markdown_cell(more, 'reference'))
@@ -148,7 +148,8 @@ def made_page(path, results): # Markdown
     for kind in ('figure', 'table'):
         for name in results.made[path][kind]:
             shown = results.figure(name, up) if kind == 'figure' else show_table(results.folder/'tables'/f'{name}.csv')
-            text += f'\n\n### {escaped(name)}\n{shown}\n\n{results.files(kind, name, up)}'
+            number = re.fullmatch(r'(?:fig|table)_0?(\d+)', name)
+            text += f'\n\n### {f"{kind.title()} {number[1]}" if number else escaped(name)}\n{shown}\n\n{results.files(kind, name, up)}'
     changed = json.loads((results.folder/'run.json').read_text(encoding='utf-8'))['parameters']['config']['notebooks'].get(path.stem)
     how = f'Its parameters there: {", ".join(f"`{k}={v!r}`" for k, v in changed.items())}; the others as above.\n' if changed else ''
     return f'## In the reference run\nSimulated data unless a caption says real; the thesis\'s values come from its own images. {how}{text}' if text else ''
@@ -203,10 +204,9 @@ def listed(title, text, folder): # Markdown
 
 def toctree(caption, pages): return '\n'.join(['```{toctree}', ':hidden:', *([f':caption: {caption}'] if caption else []), '', *pages, '```', ''])
 
-DOORS = '''
-**Where to go from here**
+DOORS = '''**Where to go from here**
 
-- *You have images:* [analyse them](nbs/guides/10_analyse_your_images.ipynb), on your machine or on Colab.
+- *You have images:* %s; on your machine or on Colab.
 - *You read:* the [library's notebooks](library.md) explain each step with its code, examples and pictures; the [API](api/index.md) says what goes in and out.
 - *You check or go on:* [the thesis beside ours](thesis.md), [the study's notebooks](study.md), [how to contribute](CONTRIBUTING.md).
 
@@ -214,8 +214,9 @@ DOORS = '''
 
 def home_page(more): # Markdown
     "README.md, with doors instead of the list of notebooks"
+    guides = ', '.join(f'[{heading(o)[0].lower()}]({o.relative_to(ROOT)})' for o in by_number('nbs/guides'))
     first, *sections = re.split(r'^(?=## )', read('README.md'), flags=re.M)
-    return first + DOORS + ''.join(o for o in sections if not o.startswith('## What is where')) + '\n' + more
+    return re.sub(r'(?=^!\[)', lambda _: DOORS % guides, first, count=1, flags=re.M) + ''.join(o for o in sections if not o.startswith('## What is where')) + '\n' + more
 
 # Links
 def check_links(text, place, staged): # Markdown
@@ -255,7 +256,7 @@ def main(out):
                                   + toctree('Change', [o for o in ('CONTRIBUTING', 'CHANGELOG') if f'{o}.md' in pages]))
     notebooks = {str(o.relative_to(ROOT)): notebook_page(o, names, of_notebook.get(o.name, '') if folder == 'nbs' else '', made_page(o, results) if folder == 'nbs/study' else '')
                  for folder in ('nbs', 'nbs/guides', 'nbs/study') for o in by_number(folder)}
-    files = [str(o.relative_to(ROOT)) for folder in (REFERENCE, 'data/thesis') for o in sorted((ROOT/folder).rglob('*')) if o.is_file()]
+    files = [str(o.relative_to(ROOT)) for folder in (REFERENCE, 'data/thesis') for o in sorted((ROOT/folder).rglob('*')) if o.suffix in ('.png', '.csv', '.json')]
     staged = {*pages, *notebooks, *files}
     for name, text in pages.items():
         (out/name).parent.mkdir(parents=True, exist_ok=True)
