@@ -61,9 +61,10 @@ readme: setup
 	jupyter nbconvert --log-level ERROR --to markdown --no-input --output-dir . --output README nbs/index.ipynb
 
 docs: .venv/docs-installed
-	rm -rf _docs
-	.venv/bin/python docs/pages.py _proc
-	.venv/bin/sphinx-build --quiet --fail-on-warning --keep-going --jobs auto -c docs -d _proc/.doctrees _proc _docs
+	rm -rf _proc
+	.venv/bin/python docs/pages.py _proc/pages
+	.venv/bin/sphinx-build --quiet --fail-on-warning --keep-going --jobs auto -c docs -d _proc/doctrees _proc/pages _proc/html
+	rm -rf _docs && mv _proc/html _docs
 	@echo 'The site is in _docs: open _docs/index.html'
 
 setup: .venv/installed

@@ -1,4 +1,4 @@
-"""The documentation site: `make docs` lays its sources into _proc (docs/pages.py) and builds _docs of them. A warning stops it.
+"""The documentation site: `make docs` lays its sources into _proc/pages (docs/pages.py) and builds _docs of them. A warning stops it.
 
 Why Sphinx with MyST-NB and Furo: it reads notebooks with their stored outputs, and everything it needs comes from PyPI; its Python domain makes the API searchable and
 checks every reference; search and formulas work without network. Also looked at: Jupyter Book 2 (MyST) needs Node and fetches its theme while it builds; MkDocs has

@@ -1,6 +1,6 @@
 """The sources of the documentation site: notebooks, API pages, and the thesis beside ours, laid out as in the repository, so that links that work on GitHub work here.
 
-`python docs/pages.py _proc` writes them; Sphinx makes the site of them (`make docs`). Stops with a list where a link leads nowhere, or a figure or
+`python docs/pages.py _proc/pages` writes them; Sphinx makes the site of them (`make docs`). Stops with a list where a link leads nowhere, or a figure or
 table of the thesis belongs to no notebook.
 """
 import csv, html, json, re, shutil, sys
