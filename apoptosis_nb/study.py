@@ -35,9 +35,9 @@ def results_folder(
     return folder
 
 # %% ../nbs/23_study.ipynb #5a7c1e02
-def _fits(value, kind): # whether a value is of an annotation's type; a whole number is a float too
+def _fits(value, kind): # whether a value is of an annotation's type; a whole number is a float too, and a Path a str, lest the cell refuse what a later one made of it
     if get_origin(kind) is list: return isinstance(value, list | tuple) and all(_fits(o, get_args(kind)[0]) for o in value)
-    return isinstance(value, float | int if kind is float else kind) and (kind is bool or not isinstance(value, bool))
+    return isinstance(value, {float: float | int, str: str | Path}.get(kind, kind)) and (kind is bool or not isinstance(value, bool))
 
 def check_parameters(
     variables, # dict, the notebook's `globals()`, from the cell that follows the parameters
@@ -49,7 +49,7 @@ def check_parameters(
         for name in (target.id for o in ast.parse(given).body for target in o.targets):
             if name in kinds: continue
             near = get_close_matches(name, kinds, 1)
-            raise InputError(f'{name}: this notebook has no such parameter{f"; did you mean {near[0]}?" if near else ""} It has {", ".join(kinds)}')
+            raise InputError(f'{name}: this notebook has no such parameter{f"; did you mean {near[0]}?" if near else "."} It has {", ".join(kinds)}')
     for name, kind in kinds.items():
         if not _fits(variables[name], kind): raise InputError(f'{name} = {variables[name]!r}: must be {kind.__name__ if get_origin(kind) is None else kind}')
     for condition in conditions:

@@ -10,20 +10,24 @@ def pages(root):
     finally: sys.path.remove(str(root / 'docs'))
     return pages
 
-def test_pages(pages, tmp_path, package):
+@pytest.fixture(scope='module')
+def made(pages, tmp_path_factory):
+    folder = tmp_path_factory.mktemp('pages')
+    return folder, pages.main(folder)
+
+def test_pages(made, package):
     "every link leads somewhere, every figure and table has its notebook, every public name its entry"
-    staged = pages.main(tmp_path / 'proc')
+    folder, staged = made
     assert {'index.md', 'thesis.md', 'study.md', 'nbs/00_core.ipynb', 'nbs/study/70_train.ipynb'} <= set(staged)
     for path in package.glob('[a-z]*.py'):
         public = next(ast.literal_eval(o.value) for o in ast.parse(path.read_text(encoding='utf-8')).body if isinstance(o, ast.Assign) and o.targets[0].id == '__all__')
-        text = (tmp_path / f'proc/api/{path.stem}.md').read_text(encoding='utf-8')
+        text = (folder / f'api/{path.stem}.md').read_text(encoding='utf-8')
         assert not [o for o in public if f'}} {o}' not in text], path.name
-    thesis = (tmp_path / 'proc/thesis.md').read_text(encoding='utf-8')
+    thesis = (folder / 'thesis.md').read_text(encoding='utf-8')
     assert all(f'### Table {n}' in thesis for n in range(1, 10)) and thesis.count('### Figure') == 37
 
-def test_directives_are_heeded(pages, tmp_path):
-    pages.main(tmp_path / 'proc')
-    cells = json.loads((tmp_path / 'proc/nbs/23_study.ipynb').read_text(encoding='utf-8'))['cells']
+def test_directives_are_heeded(made):
+    cells = json.loads((made[0] / 'nbs/23_study.ipynb').read_text(encoding='utf-8'))['cells']
     code = [''.join(o['source']) for o in cells if o['cell_type'] == 'code']
     assert any('def save_figure' in o for o in code) and not [o for o in code if o.startswith('#|') or 'TemporaryDirectory()' in o and 'import' in o]
 
