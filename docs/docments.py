@@ -68,6 +68,8 @@ def _class(node, text, said):
         value = lambda o: f' = {ast.unparse(o.value)}' if o.value else ''
         item.signature = '(' + ', '.join(f'{o.target.id}: {ast.unparse(o.annotation)}{value(o)}' for o in fields) + ')'
         item.parameters = [(o.target.id, said.get(o.end_lineno, '')) for o in fields]
+    if any('Enum' in ast.unparse(o) for o in node.bases):
+        item.members = [Item('attribute', o.targets[0].id, o.lineno, value=ast.unparse(o.value)) for o in node.body if isinstance(o, ast.Assign)]
     for o in node.body:
         if not isinstance(o, ast.FunctionDef) or any(isinstance(d, ast.Attribute) and d.attr == 'setter' for d in o.decorator_list): continue
         if o.name == '__init__': item.signature, item.parameters, _ = _parameters(o, text, said, ('self',))
@@ -88,6 +90,6 @@ def read_module(
         elif isinstance(node, ast.ClassDef) and node.name in public: items.append(_class(node, text, said))
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             each = node.value.elts if isinstance(node.value, ast.Tuple) and len(names(node)) == len(node.value.elts) > 1 else [node.value]*len(names(node))
-            items += [Item('data', o, node.lineno, value=ast.get_source_segment(source, v), doc=said.get(node.end_lineno, '')) for o, v in zip(names(node), each) if o in public]
+            items += [Item('data', o, node.lineno, value=ast.get_source_segment(source, v), doc=said.get(node.lineno, '') if node.lineno == node.end_lineno else '') for o, v in zip(names(node), each) if o in public]
     for item in items: item.cell = next((cells[i][1] for i in sorted(cells, reverse=True) if i < item.line), '')
     return Module(path.stem, ast.get_docstring(tree) or '', next((o[0] for o in cells.values()), ''), items)

@@ -150,8 +150,11 @@ def made_page(path, results): # Markdown
             shown = results.figure(name, up) if kind == 'figure' else show_table(results.folder/'tables'/f'{name}.csv')
             number = re.fullmatch(r'(?:fig|table)_0?(\d+)', name)
             text += f'\n\n### {f"{kind.title()} {number[1]}" if number else escaped(name)}\n{shown}\n\n{results.files(kind, name, up)}'
-    changed = json.loads((results.folder/'run.json').read_text(encoding='utf-8'))['parameters']['config']['notebooks'].get(path.stem)
-    how = f'Its parameters there: {", ".join(f"`{k}={v!r}`" for k, v in changed.items())}; the others as above.\n' if changed else ''
+    config = json.loads((results.folder/'run.json').read_text(encoding='utf-8'))['parameters']['config']
+    given = [('', config['notebooks'].get(path.stem))] + [(f' for {px} px', o.get(path.stem)) for px, o in config['window_px'].items()]
+    how = '; '.join(', '.join(f'`{k}={v!r}`' for k, v in o.items()) + where for where, o in given if o)
+    how = f'Given there: {how}. ' if how else ''
+    how += f'All parameters: [run.json]({up}{REFERENCE}/run.json).\n'
     return f'## In the reference run\nSimulated data unless a caption says real; the thesis\'s values come from its own images. {how}{text}' if text else ''
 
 def api_page(module, names): # Markdown
@@ -160,7 +163,7 @@ def api_page(module, names): # Markdown
     def linked(text): return names.link(escaped(text), 'api', module.name)
     def block(o, inside=False):
         lines = [f'{{py:{o.kind}}} {o.name}{o.signature}']
-        if o.kind == 'data' and '\n' not in o.value and len(o.value) < 60: lines.append(f':value: {json.dumps(o.value)}')
+        if o.kind in ('data', 'attribute') and '\n' not in o.value and len(o.value) < 60: lines.append(f':value: {json.dumps(o.value)}')
         body = [linked(o.doc)] if o.doc else []
         fields = [f':param {name.lstrip("*")}: {linked(said)}' for name, said in o.parameters] + ([f':returns: {linked(o.returns)}'] if o.returns else [])
         if fields: body.append('\n'.join(fields))
