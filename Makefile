@@ -2,6 +2,7 @@
 # make reference                                    keep the standard run's tables, figures and record in docs, and its weights in the package
 # make test                                         every check; what CI runs
 # make bench                                        how fast, as ratios measured side by side
+# make docs                                         the documentation site into _docs; a warning or a broken link stops it
 # make readme                                       README.md from nbs/index.ipynb, which reads the reference run and the notebooks
 # Each sets up .venv by itself first; PYTHON=... chooses the Python (3.11 to 3.13) that makes it.
 
@@ -17,7 +18,7 @@ export TF_CPP_MIN_LOG_LEVEL = 3
 unexport PYTHONDONTWRITEBYTECODE
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
-.PHONY: study test bench readme reference setup
+.PHONY: study test bench docs readme reference setup
 
 # A run that was killed leaves its lock behind; it is taken away unless a snakemake of this folder still runs.
 study: setup
@@ -61,11 +62,28 @@ readme: setup
 	nbdev_clean --fname nbs/index.ipynb
 	jupyter nbconvert --log-level ERROR --to markdown --no-input --output-dir . --output README nbs/index.ipynb
 
+docs: .venv/docs-installed
+	rm -rf _proc
+	.venv/bin/python docs/pages.py _proc/pages
+	.venv/bin/sphinx-build --quiet --fail-on-warning --keep-going --jobs auto -c docs -d _proc/doctrees _proc/pages _proc/html
+	rm -rf _docs && mv _proc/html _docs
+	@echo 'The site is in _docs: open _docs/index.html'
+
 setup: .venv/installed
 
+PIP = .venv/bin/python -m pip install --quiet --no-compile --disable-pip-version-check --retries 10 --prefer-binary -c constraints.txt
+define VENV
+@[ -n "$(PYTHON)" ] || { echo 'No Python 3.11, 3.12 or 3.13 found: install one, or name it with make PYTHON=...'; exit 1; }
+@echo 'Setting up .venv ($(1), once)'
+@[ -x .venv/bin/pip ] || $(PYTHON) -m venv .venv
+endef
+
 .venv/installed: settings.ini setup.py constraints.txt pyproject.toml
-	@[ -n "$(PYTHON)" ] || { echo 'No Python 3.11, 3.12 or 3.13 found: install one, or name it with make PYTHON=...'; exit 1; }
-	@echo 'Setting up .venv (a few minutes, once)'
-	@[ -x .venv/bin/pip ] || $(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --quiet --no-compile --disable-pip-version-check --retries 10 --prefer-binary -c constraints.txt -e '.[study,dev]'
+	$(call VENV,a few minutes)
+	$(PIP) -e '.[study,dev]'
+	@touch $@
+
+.venv/docs-installed: settings.ini constraints.txt
+	$(call VENV,a minute)
+	$(PIP) $$(sed -n 's/^docs_requirements = //p' settings.ini)
 	@touch $@

@@ -12,7 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy.ndimage import uniform_filter
 from .core import InputError
 from .preprocessing import check_image, normalise, preprocess
-from .windows import check_window, cut, turn
+from .windows import check_window, cut
 
 # %% ../nbs/11_scanning.ipynb #4a719087
 def window_corners(

@@ -19,7 +19,6 @@ from skimage.transform import resize
 
 from .core import InputError
 from .networks import be_deterministic, cosine_drop, load_network, save_network, sigmoidal_drop, train_network, worth_compiling
-from .preprocessing import check_image
 from .tiles import TileBatches, assert_apart, stretch
 from .windows import turn
 

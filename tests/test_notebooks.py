@@ -80,6 +80,22 @@ def test_papermill_notebook(path):
     assert not any(o['outputs'] or o['execution_count'] for o in cells), 'stored without outputs'
     assert not any(source(o).startswith('#| export') for o in cells)
 
+@pytest.mark.parametrize('path', STUDY, ids=name)
+def test_parameters_are_explained_and_checked(path):
+    "`papermill --help-notebook` shows type and meaning of each; the next cell refuses what is not among them"
+    inspect = pytest.importorskip('papermill.inspection').inspect_notebook
+    explained = inspect(path)
+    assert set(explained) == assigned(source(tagged(path)[0]))
+    assert not [k for k, o in explained.items() if o['inferred_type_name'] == 'None' or not o['help']], 'name: type = value # meaning'
+    cells = code_cells(path)
+    assert 'check_parameters(globals()' in source(cells[cells.index(tagged(path)[0]) + 1])
+
+def test_a_misspelt_parameter_stops_a_notebook(tmp_path):
+    pytest.importorskip('papermill')
+    command = [sys.executable, '-m', 'papermill', ROOT / 'nbs/study/900_summary.ipynb', tmp_path / 'out.ipynb', '-k', 'python3', '--no-progress-bar', '-p', 'resuls', tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode and 'InputError: resuls: this notebook has no such parameter; did you mean results?' in done.stderr
+
 def test_study_is_not_run_by_nbdev_test():
     assert (ROOT / 'nbs/study/.notest').exists()
     assert (ROOT / 'nbs/guides/.notest').exists()

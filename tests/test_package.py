@@ -22,13 +22,23 @@ def test_version(package, settings):
     import apoptosis_nb
     assert apoptosis_nb.__version__ == settings['version']
 
+def test_citation(root, settings):
+    text = (root / 'CITATION.cff').read_text(encoding='utf-8')
+    assert f"version: {settings['version']}\n" in text and f"repository-code: {settings['git_url']}\n" in text.replace('%(user)s', settings['user'])
+
+def test_ruff(root):
+    "no name that is not defined, nothing imported and not used; the rules are in pyproject.toml"
+    pytest.importorskip('ruff')
+    done = subprocess.run([sys.executable, '-m', 'ruff', 'check', '--no-cache', '--output-format', 'concise', root], capture_output=True, text=True)
+    assert not done.returncode, done.stdout[-3000:] + done.stderr[-1000:]
+
 def test_every_requirement_is_pinned(root, settings):
     "constraints.txt holds every package that settings.ini asks for"
     import re
     name = lambda o: re.sub(r'[-_.]+', '-', re.match(r'[\w.-]+', o)[0]).lower()
     lines = [o for o in (root / 'constraints.txt').read_text().splitlines() if not o.startswith('#')]
     assert all(re.fullmatch(r'[\w.-]+==[\w.+!]+', o) for o in lines)
-    asked = {name(o) for key in ('requirements', 'study_requirements', 'dev_requirements') for o in settings[key].split()}
+    asked = {name(o) for key in ('requirements', 'study_requirements', 'dev_requirements', 'docs_requirements') for o in settings[key].split()}
     assert not asked - {name(o) for o in lines}
 
 def test_wheel(source, root):

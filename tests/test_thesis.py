@@ -1,7 +1,7 @@
 "The thesis's values as data, against the totals that it states itself"
 from pathlib import Path
 
-import pandas as pd, pytest
+import pandas as pd
 
 folder = Path(__file__).parents[1] / 'data/thesis'
 read = lambda name: pd.read_csv(folder / f'{name}.csv')
