@@ -390,7 +390,9 @@ def _read(path, channel, pixel_size_um, z, series): # pixels, pixel size, z step
         if pixels.dtype.kind == 'f' and not np.isfinite(pixels).all():
             n = int((~np.isfinite(pixels)).sum())
             raise InputError(f'{path}: {n} pixel(s) are NaN or infinite; replace them, or export the raw image')
-    except InputError as e: raise InputError(str(e).replace(f'{path}:', f'{path}: {name}:', 1)) if name else e
+    except InputError as e:
+        if not name: raise
+        raise InputError(str(e).replace(f'{path}:', f'{path}: {name}:', 1)) from None
     return pixels, *sizes, name
 
 # %% ../nbs/01_images.ipynb #2cebcfd1
