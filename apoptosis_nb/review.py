@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['EVENT_UM', 'WHOLE', 'KEY', 'CORRECTIONS', 'ACTIONS', 'OTHER', 'NAMES', 'OVERVIEW_PX', 'STYLES', 'CIRCLE_UM', 'SCRIPT',
            'STYLE', 'Tables', 'read_analysis', 'read_corrections', 'current_objects', 'apply_corrections', 'agreement',
-           'Review', 'file_stems', 'corrections_from_rois', 'find_image', 'Plane', 'read_shown', 'overview_marks',
-           'view_marks', 'as_svg', 'overview_picture', 'part_picture', 'as_html', 'listed', 'Walk', 'hit', 'Session',
-           'Reviewer']
+           'Review', 'file_and_series', 'file_stems', 'corrections_from_rois', 'find_image', 'Plane', 'read_shown',
+           'overview_marks', 'view_marks', 'as_svg', 'overview_picture', 'part_picture', 'as_html', 'listed', 'Walk',
+           'hit', 'Session', 'Reviewer']
 
 # %% ../nbs/32_review.ipynb #e3200003
-import base64, io, json
+import base64, io, json, re
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cache
@@ -238,13 +238,27 @@ class Review:
 def _now(): return datetime.now(timezone.utc).isoformat(timespec='seconds')
 
 # %% ../nbs/32_review.ipynb #e320001d
+def file_and_series(name): # str, the file; str, the image in it, or None where it holds one: of an image as images.csv names it
+    file, colon, series = name.partition(': ')
+    return file, series if colon else None
+
 def file_stems(
     names, # iterable of str: images as images.csv names them
 ): # dict name -> stem of the files in overlays, masks, labels, rois and geojson
     "What the files of an image are called"
     names = list(dict.fromkeys(names))
-    bare = [o.removesuffix(Path(o).suffix).removesuffix('.ome').strip('/').replace('/', '_') for o in names]
-    return {o: stem if bare.count(stem) == 1 else o.strip('/').replace('/', '_') for o, stem in zip(names, bare)}
+    files = list(dict.fromkeys(file_and_series(o)[0] for o in names))
+    bare = [o.removesuffix(Path(o).suffix).removesuffix('.ome').strip('/').replace('/', '_') for o in files]
+    stems, own = {o: stem if bare.count(stem) == 1 else o.strip('/').replace('/', '_') for o, stem in zip(files, bare)}, {}
+    taken = {o.casefold() for o in stems.values()}
+    for name in names:
+        file, series = file_and_series(name)
+        own[name] = stem = stems[file]
+        if series is not None:
+            stem += '_' + re.sub(r'[^\w.+-]+', '_', series)[:80].strip('_')
+            own[name] = next(o for o in (stem, *(f'{stem}_{n}' for n in range(2, len(names) + 3))) if o.casefold() not in taken)
+        taken.add(own[name].casefold())
+    return own
 
 def corrections_from_rois(
     review, # Review
@@ -287,6 +301,7 @@ def find_image(
     images=None, # str or Path of the images' folder, or an iterable of files
 ): # Path
     "The file of an analysed image"
+    name = file_and_series(name)[0]
     given = [] if images is None else [images] if isinstance(images, str | Path) else images
     candidates = [p for o in map(Path, given) for p in ((o/name, o/Path(name).name) if o.is_dir() else (o,))] + [Path(name)]
     found = next((o for o in candidates if o.name == Path(name).name and o.is_file()), None)
@@ -314,7 +329,8 @@ def read_shown(
     "A plane and its labels"
     row = review.tables.images.query('image == @image and z == @z').iloc[0]
     path = find_image(image, images)
-    pixels = read_stack(path, review.made.get('channel'), row.pixel_size_um).pixels
+    series = [o for o in file_and_series(image)[1:] if o is not None]
+    pixels = read_stack(path, review.made.get('channel'), row.pixel_size_um, *series).pixels
     if z > len(pixels) or pixels.shape[1:] != (row.height_px, row.width_px): raise InputError(f'{path}: has planes {pixels.shape}, but the image that was analysed had {row.height_px} x {row.width_px} px in plane {z}; give images=, the folder of the right one')
     labels = review.folder/'labels'/f'{file_stems([o for o, _ in review.planes])[image]}.ome.tif'
     found = [read_stack(labels, o, row.pixel_size_um).pixels[z-1] for o in (0, 1)] if labels.is_file() else (None, None)
@@ -580,12 +596,12 @@ const PAGE = `
     <label>order <select data-name="order"><option>score</option><option>place</option></select></label>
     <label>brightness <input data-name="light" type="range" min="0.4" max="4" step="0.05" value="1"></label>
     <label><input data-name="outlines" type="checkbox" checked> outlines <kbd>O</kbd></label>
-    <span class="grow"></span><progress data-name="progress" value="0"></progress><span data-name="left"></span></div>
+    ${button('closer', '+', 'Closer')}${button('farther', '−', 'Farther')}<span class="grow"></span><progress data-name="progress" value="0"></progress><span data-name="left"></span></div>
   <div class="pictures">
     <figure><svg data-name="whole"><image preserveAspectRatio="none"/><g></g></svg><figcaption>The whole plane: click to look there</figcaption></figure>
     <figure><svg data-name="part"><image preserveAspectRatio="none"/><g></g></svg><figcaption><b data-name="about"></b></figcaption></figure></div>
   <div class="row">${button('accept', 'A', 'Accept')}${button('reject', 'R', 'Reject')}${button('relabel', 'I', 'Intact')}${button('previous', 'P', '◀')}${button('next', 'N', '▶')}${button('undo', 'U', 'Undo')}
-    ${button('closer', '+', 'Closer')}${button('farther', '−', 'Farther')}<input data-name="note" placeholder="a note, kept with the next decision"></div>
+    <input data-name="note" placeholder="a note, kept with the next decision"></div>
   <div class="message" role="status" data-name="message"></div>
   <table data-name="counts"></table>
   <div class="help">On the right: click on an event or a nucleus to choose it; click beside them to add a missed event (with Shift also upon them).
@@ -675,7 +691,14 @@ STYLE = """
 .apoptosis-review figure { flex: 1 1 0; min-width: 0; margin: 0 }
 .apoptosis-review svg { display: block; width: 100%; max-height: 480px; background: #000; cursor: crosshair }
 .apoptosis-review figcaption { padding: 3px 0; min-height: 1.3em }
-.apoptosis-review button { padding: 4px 10px; font-size: 13px; cursor: pointer }
+.apoptosis-review button { padding: 4px 10px; font-size: 13px; cursor: pointer; border: 1px solid #999; border-bottom-width: 3px; border-radius: 4px; background: #8882; color: inherit }
+.apoptosis-review button:hover { background: #8885 }
+.apoptosis-review button:disabled { opacity: .4; cursor: default }
+.apoptosis-review button[data-act=accept] { border-bottom-color: #2ECC71 }
+.apoptosis-review button[data-act=reject] { border-bottom-color: #FF3B30 }
+.apoptosis-review button[data-act=relabel] { border-bottom-color: #56B4E9 }
+.apoptosis-review [data-act=closer], .apoptosis-review [data-act=farther] { padding: 1px 6px; border-bottom-width: 1px }
+.apoptosis-review progress { width: 110px }
 .apoptosis-review kbd { font-size: 11px; opacity: .65; border: 1px solid currentColor; border-radius: 3px; padding: 0 3px }
 .apoptosis-review input[data-name=note] { flex: 1; min-width: 120px; padding: 4px }
 .apoptosis-review .message { min-height: 1.4em; font-weight: bold }
