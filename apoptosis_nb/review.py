@@ -6,8 +6,8 @@
 __all__ = ['EVENT_UM', 'WHOLE', 'KEY', 'CORRECTIONS', 'ACTIONS', 'OTHER', 'NAMES', 'OVERVIEW_PX', 'STYLES', 'CIRCLE_UM', 'SCRIPT',
            'STYLE', 'Tables', 'read_analysis', 'read_corrections', 'current_objects', 'apply_corrections', 'agreement',
            'Review', 'file_and_series', 'file_stems', 'corrections_from_rois', 'find_image', 'Plane', 'read_shown',
-           'overview_marks', 'view_marks', 'as_svg', 'overview_picture', 'part_picture', 'as_html', 'listed', 'Walk',
-           'hit', 'Session', 'Reviewer']
+           'overview_marks', 'view_marks', 'overview_picture', 'part_picture', 'as_svg', 'listed', 'Walk', 'hit',
+           'Session', 'Reviewer']
 
 # %% ../nbs/32_review.ipynb #e3200003
 import base64, io, json, re
@@ -398,22 +398,14 @@ def view_marks(
     marks += [f'<path d="M{x1 - bar/plane.um:.1f} {y1:.1f}H{x1:.1f}" {_stroke("white", "", 4)}/>', _text(x1 - bar/plane.um/2, y1 - height/60, height/26, f'{bar} µm', anchor='middle')]
     return ''.join(marks)
 
-def as_svg(
-    picture, # str, address of the image
-    place, # x, y, width, height in px that the image shows
-    marks, # str, SVG
-    box, # x, y, width, height in px that are shown
-    width_px, # on the screen
-): # str, HTML
-    "A picture with its marks, as it stands on a page"
-    numbers = lambda names, values: ' '.join(f'{k}="{v:.1f}"' for k, v in zip(names, values))
-    return (f'<svg viewBox="{" ".join(f"{o:.1f}" for o in box)}" width="{width_px}" style="margin:4px; background:black"><image href="{picture}" {numbers(("x", "y", "width", "height"), place)} '
-            f'preserveAspectRatio="none"/>{marks}</svg>')
-
 # %% ../nbs/32_review.ipynb #e3200027
-def overview_picture(plane): # str, address of a picture of the whole Plane
+def overview_picture(
+    plane, # Plane
+    size_px=OVERVIEW_PX, # longest edge on the screen
+): # str, address of the picture
+    "The whole plane, made smaller"
     height, width = plane.shown.shape
-    scale = min(OVERVIEW_PX/max(height, width), 1)
+    scale = min(size_px/max(height, width), 1)
     return _jpeg(np.asarray(Image.fromarray(plane.shown).resize((max(1, round(width*scale)), max(1, round(height*scale))), Image.Resampling.BOX)))
 
 def part_picture(
@@ -427,17 +419,20 @@ def part_picture(
     step = max(-(-max(shown.shape)//1200), 1)
     return _jpeg(np.ascontiguousarray(shown[::step, ::step])) if shown.size else '', (left, top, *shown.shape[::-1])
 
-def as_html(
+def as_svg(
     plane, # Plane
     objects, # of `current_objects`, in the plane
     chosen, # KEY of the chosen object, or None
     view, # x, y, width, height in px of the part
-    width_px=320, # of each picture on the screen
-): # str, HTML
-    "Both pictures, as they stand on a page"
-    picture, box = part_picture(plane, view)
-    whole = (0, 0, *plane.shown.shape[::-1])
-    return as_svg(overview_picture(plane), whole, overview_marks(plane, objects, chosen, view), whole, width_px) + as_svg(picture, box, view_marks(plane, objects, chosen, view), view, width_px)
+    size_px=260, # of each picture on the screen
+): # str, SVG
+    "Both pictures side by side, as they stand on a page"
+    numbers = lambda names, values: ' '.join(f'{k}="{v:.1f}"' for k, v in zip(names.split(), values))
+    whole, (picture, place) = (0, 0, *plane.shown.shape[::-1]), part_picture(plane, view)
+    parts = [(overview_picture(plane, size_px), whole, overview_marks(plane, objects, chosen, view), whole), (picture, place, view_marks(plane, objects, chosen, view), view)]
+    drawn = [f'<svg {numbers("x y width height", (i*(size_px + 8), 0, size_px, size_px))} viewBox="{" ".join(f"{o:.1f}" for o in box)}"><image href="{picture}" {numbers("x y width height", place)} preserveAspectRatio="none"/>{marks}</svg>'
+             for i, (picture, place, marks, box) in enumerate(parts)]
+    return f'<svg xmlns="http://www.w3.org/2000/svg" width="{2*size_px + 8}" height="{size_px}">{"".join(drawn)}</svg>'
 
 # %% ../nbs/32_review.ipynb #e320002a
 def listed(
@@ -596,10 +591,10 @@ const PAGE = `
     <label>order <select data-name="order"><option>score</option><option>place</option></select></label>
     <label>brightness <input data-name="light" type="range" min="0.4" max="4" step="0.05" value="1"></label>
     <label><input data-name="outlines" type="checkbox" checked> outlines <kbd>O</kbd></label>
-    ${button('closer', '+', 'Closer')}${button('farther', '−', 'Farther')}<span class="grow"></span><progress data-name="progress" value="0"></progress><span data-name="left"></span></div>
+    <span class="grow"></span><progress data-name="progress" value="0"></progress><span data-name="left"></span></div>
   <div class="pictures">
     <figure><svg data-name="whole"><image preserveAspectRatio="none"/><g></g></svg><figcaption>The whole plane: click to look there</figcaption></figure>
-    <figure><svg data-name="part"><image preserveAspectRatio="none"/><g></g></svg><figcaption><b data-name="about"></b></figcaption></figure></div>
+    <figure><svg data-name="part"><image preserveAspectRatio="none"/><g></g></svg><figcaption class="row"><b class="grow" data-name="about"></b>${button('closer', '+', 'Closer')}${button('farther', '−', 'Farther')}</figcaption></figure></div>
   <div class="row">${button('accept', 'A', 'Accept')}${button('reject', 'R', 'Reject')}${button('relabel', 'I', 'Intact')}${button('previous', 'P', '◀')}${button('next', 'N', '▶')}${button('undo', 'U', 'Undo')}
     <input data-name="note" placeholder="a note, kept with the next decision"></div>
   <div class="message" role="status" data-name="message"></div>
@@ -690,7 +685,7 @@ STYLE = """
 .apoptosis-review .pictures { display: flex; gap: 8px; align-items: flex-start }
 .apoptosis-review figure { flex: 1 1 0; min-width: 0; margin: 0 }
 .apoptosis-review svg { display: block; width: 100%; max-height: 480px; background: #000; cursor: crosshair }
-.apoptosis-review figcaption { padding: 3px 0; min-height: 1.3em }
+.apoptosis-review figcaption { padding: 3px 0; min-height: 1.6em }
 .apoptosis-review button { padding: 4px 10px; font-size: 13px; cursor: pointer; border: 1px solid #999; border-bottom-width: 3px; border-radius: 4px; background: #8882; color: inherit }
 .apoptosis-review button:hover { background: #8885 }
 .apoptosis-review button:disabled { opacity: .4; cursor: default }
@@ -716,6 +711,7 @@ def _widget_class():
     class ReviewWidget(anywidget.AnyWidget):
         _esm, _css = SCRIPT, STYLE
         scene, overview = traitlets.Dict().tag(sync=True), traitlets.Unicode().tag(sync=True)
+        def __repr__(self): return 'The reviewer is shown where this notebook runs'
     return ReviewWidget
 
 # %% ../nbs/32_review.ipynb #e3200035
