@@ -168,11 +168,11 @@ class Review:
         usable = self.tables.images[self.tables.images.error.isna()]
         self.planes = list(zip(usable.image, usable.z.astype(int)))
         self.pixel_size_um = dict(zip(self.planes, usable.pixel_size_um.astype(float)))
-        self._found = {name: dict(list(getattr(self.tables, name).groupby(['image', 'z']))) for name in NAMES.values()}
+        self._counts, self._found = {}, {name: dict(list(getattr(self.tables, name).groupby(['image', 'z']))) for name in NAMES.values()}
 
-    def objects(self, image, z): # pd.DataFrame as of `current_objects`, of one plane
-        found = [self._found[o].get((image, z), getattr(self.tables, o)[:0]) for o in ('events', 'nuclei')]
-        return current_objects(Tables(None, *found), self.corrections[(self.corrections.image == image) & (self.corrections.z == z)])
+    def objects(self, image, z, corrections=None): # pd.DataFrame as of `current_objects`, of one plane
+        found, corrections = [self._found[o].get((image, z), getattr(self.tables, o)[:0]) for o in ('events', 'nuclei')], self.corrections if corrections is None else corrections
+        return current_objects(Tables(None, *found), corrections[(corrections.image == image) & (corrections.z == z)])
 
     def object(self, key): # namedtuple of a row of `objects`
         objects = self.objects(*key[:2])
@@ -181,9 +181,11 @@ class Review:
 
     def take(self, corrections):
         "Add rows, of this review or read back from another program"
-        self.corrections = _corrections([*read_corrections(self.path).to_dict('records'), *_corrections(corrections).to_dict('records')])
-        current_objects(self.tables, self.corrections)
-        write_table(self.corrections, self.path)
+        new = _corrections(corrections)
+        both = _corrections([*read_corrections(self.path).to_dict('records'), *new.to_dict('records')])
+        for image, z in set(zip(new.image, new.z)): self.objects(image, z, both) # refuses what is not there
+        write_table(both, self.path)
+        self.corrections = both
 
     def _row(self, key, place, action, note): return dict(zip(KEY, key), x_px=place[1], y_px=place[0], action=action, time=_now(), by=self.by, note=note)
 
@@ -202,10 +204,11 @@ class Review:
 
     def undo(self): # dict, the row that was taken back; None where there is none
         "Take the last row back"
-        rows = read_corrections(self.path).to_dict('records')
-        self.corrections = _corrections(rows[:-1])
-        if rows: write_table(self.corrections, self.path)
-        return rows[-1] if rows else None
+        rows = read_corrections(self.path)
+        if rows.empty: return None
+        write_table(rows[:-1], self.path)
+        self.corrections = rows[:-1]
+        return rows.iloc[-1].to_dict()
 
     @property
     def unreviewed(self): # pd.DataFrame image, z, event, ...: the events that nobody has looked at
@@ -215,9 +218,11 @@ class Review:
     def counts(self, plane=None): # pd.DataFrame of, when, n_intact, n_apoptotic, apoptotic_ratio: one plane (image, z) and all of them, found and corrected
         "What the counts were and are"
         images = self.tables.images[self.tables.images.error.isna()]
-        touched = sorted(set(zip(self.corrections.image, self.corrections.z)))
         after = images.set_index(['image', 'z'])[['n_intact', 'n_apoptotic']]
-        for o in touched: after.loc[[o]] = _counted(images[(images.image == o[0]) & (images.z == o[1])], self.objects(*o))[['n_intact', 'n_apoptotic']].to_numpy()
+        for o, rows in self.corrections.groupby(['image', 'z']):
+            said = tuple(rows[['kind', 'number', 'action']].itertuples(index=False, name=None))
+            if self._counts.get(o, (None,))[0] != said: self._counts[o] = said, _counted(images[(images.image == o[0]) & (images.z == o[1])], self.objects(*o))[['n_intact', 'n_apoptotic']].to_numpy()
+            after.loc[[o]] = self._counts[o][1]
         both = dict(found=images.set_index(['image', 'z']), corrected=after)
         rows = [dict(of=of, when=when, **df.loc[these, ['n_intact', 'n_apoptotic']].sum(min_count=1)) for of, these in (('this plane', [plane]), ('all planes', self.planes)) if these != [None] for when, df in both.items()]
         counts = _whole(pd.DataFrame(rows))
@@ -430,7 +435,7 @@ def as_svg(
     numbers = lambda names, values: ' '.join(f'{k}="{v:.1f}"' for k, v in zip(names.split(), values))
     whole, (picture, place) = (0, 0, *plane.shown.shape[::-1]), part_picture(plane, view)
     parts = [(overview_picture(plane, size_px), whole, overview_marks(plane, objects, chosen, view), whole), (picture, place, view_marks(plane, objects, chosen, view), view)]
-    drawn = [f'<svg {numbers("x y width height", (i*(size_px + 8), 0, size_px, size_px))} viewBox="{" ".join(f"{o:.1f}" for o in box)}"><image href="{picture}" {numbers("x y width height", place)} preserveAspectRatio="none"/>{marks}</svg>'
+    drawn = [f'<svg {numbers("x y width height", (i*(size_px + 8), 0, size_px, size_px))} viewBox="{" ".join(f"{o:.1f}" for o in box)}"><rect {numbers("x y width height", box)}/><image href="{picture}" {numbers("x y width height", place)} preserveAspectRatio="none"/>{marks}</svg>'
              for i, (picture, place, marks, box) in enumerate(parts)]
     return f'<svg xmlns="http://www.w3.org/2000/svg" width="{2*size_px + 8}" height="{size_px}">{"".join(drawn)}</svg>'
 
@@ -514,9 +519,9 @@ def hit(
     y_px, x_px, # place
 ): # KEY, or None
     "The object at a place; events before nuclei"
-    distance, inside = np.hypot(objects.y_px - y_px, objects.x_px - x_px)*plane.um, [min(max(round(o), 0), n - 1) for o, n in zip((y_px, x_px), plane.shown.shape)]
+    objects, inside = objects.assign(distance=np.hypot(objects.y_px - y_px, objects.x_px - x_px)*plane.um), [min(max(round(o), 0), n - 1) for o, n in zip((y_px, x_px), plane.shown.shape)]
     for kind, labels, radius in (('event', plane.events, CIRCLE_UM), ('nucleus', plane.nuclei, CIRCLE_UM/2)):
-        own = objects[objects.kind == kind].assign(distance=distance)
+        own = objects[objects.kind == kind]
         drawn = ~own.added & (labels is not None)
         at = own[drawn & (own.number == (0 if labels is None else int(labels[*inside])))]
         near = own[~drawn & (own.distance <= radius)].sort_values('distance')
