@@ -217,15 +217,15 @@ class Review:
 
     def counts(self, plane=None): # pd.DataFrame of, when, n_intact, n_apoptotic, apoptotic_ratio: one plane (image, z) and all of them, found and corrected
         "What the counts were and are"
-        images = self.tables.images[self.tables.images.error.isna()]
-        after = images.set_index(['image', 'z'])[['n_intact', 'n_apoptotic']]
-        for o, rows in self.corrections.groupby(['image', 'z']):
-            said = tuple(rows[['kind', 'number', 'action']].itertuples(index=False, name=None))
-            if self._counts.get(o, (None,))[0] != said: self._counts[o] = said, _counted(images[(images.image == o[0]) & (images.z == o[1])], self.objects(*o))[['n_intact', 'n_apoptotic']].to_numpy()
-            after.loc[[o]] = self._counts[o][1]
-        both = dict(found=images.set_index(['image', 'z']), corrected=after)
-        rows = [dict(of=of, when=when, **df.loc[these, ['n_intact', 'n_apoptotic']].sum(min_count=1)) for of, these in (('this plane', [plane]), ('all planes', self.planes)) if these != [None] for when, df in both.items()]
-        counts = _whole(pd.DataFrame(rows))
+        images, columns = self.tables.images[self.tables.images.error.isna()], ['n_intact', 'n_apoptotic']
+        found = dict(zip(self.planes, images[columns].itertuples(index=False, name=None)))
+        groups = self.corrections.groupby(['image', 'z'])[['kind', 'number', 'action']]
+        for o, *said in groups.last().assign(n=groups.size()).itertuples(name=None): # what has not changed is not counted again
+            if self._counts.get(o, (None,))[0] != said: self._counts[o] = said, tuple(_counted(images[(images.image == o[0]) & (images.z == o[1])], self.objects(*o))[columns].iloc[0])
+        corrected = found | {o: self._counts[o][1] for o in groups.groups}
+        rows = [(of, when, *pd.DataFrame([counts[o] for o in planes], columns=columns, dtype='Int64').sum(min_count=1))
+                for of, planes in (('this plane', [plane]), ('all planes', self.planes)) if planes != [None] for when, counts in (('found', found), ('corrected', corrected))]
+        counts = _whole(pd.DataFrame(rows, columns=['of', 'when', *columns]))
         return counts.assign(apoptotic_ratio=apoptotic_ratio(counts.n_intact.astype(float), counts.n_apoptotic.astype(float)))
 
     @property
@@ -265,40 +265,44 @@ def file_stems(
         taken.add(own[name].casefold())
     return own
 
+def _changed(here, there, accept): # of the plane's `current_objects` and of what came back: (kind, number, x_px, y_px, action) of found objects
+    ours = there[there.number.notna()].drop_duplicates(['named', 'number'])
+    now, nuclei_too = dict(zip(zip(ours.named, ours.number), ours.kind)), (ours.named == 'nucleus').any()
+    for o in here[~here.added].itertuples():
+        kind = now.get((o.kind, o.number))
+        action = 'reject' if kind is None else 'accept' if kind == o.kind else 'relabel'
+        if action == o.action or action == 'accept' and (o.kind == 'nucleus' or o.action or not accept) or action == 'reject' and o.kind == 'nucleus' and not nuclei_too: continue
+        yield o.kind, o.number, o.x_px, o.y_px, action
+
+def _drawn(here, there, same_px): # the same, of new objects
+    names, n = set(zip(here.kind[~here.added], here.number[~here.added])), here.groupby('kind').number.max().to_dict()
+    ours = [pd.notna(o.number) and (o.named, o.number) in names for o in there.itertuples()]
+    new = np.logical_not(ours) | (there.duplicated(['named', 'number']) & there.number.notna())
+    for o in there[new].itertuples():
+        if (here.added & (here.kind == o.kind) & (np.hypot(here.x_px - o.x_px, here.y_px - o.y_px) < same_px)).any(): continue
+        n[o.kind] = n.get(o.kind, 0) + 1
+        yield o.kind, n[o.kind], o.x_px, o.y_px, 'add'
+
 def corrections_from_rois(
     review, # Review
     path, # str or Path: a .zip of ImageJ ROIs or a .geojson of QuPath that was made from the review's analysis
     image=None, # str, as images.csv names it; unless given, the one whose files are called like `path`
-    accept=True, # are events that came back unchanged accepted?
+    accept=True, # are events accepted that nobody has looked at and that came back unchanged?
     by=None, # str, who corrected; the review's own unless given
-    same_px=2., # two drawn objects of a kind that are nearer than this are one
+    same_px=2., # a drawn object that is nearer than this to an added one of its kind is that one
 ): # pd.DataFrame CORRECTIONS: what is new in the file, for `Review.take`
     "What was corrected in ImageJ or QuPath"
     path, stems = Path(path), file_stems([o for o, _ in review.planes])
     if image is None: image = next((name for name, stem in stems.items() if stem == path.stem), None)
     if image not in stems: raise InputError(f'{path}: {"is called like no image" if image is None else f"there is no image {image}"} of {review.folder}; give image=, one of {", ".join(stems)}')
     back = geojson_objects(path) if path.suffix.lower() in ('.geojson', '.json') else roi_objects(path)
-    depth, rows = [z for name, z in review.planes if name == image], []
-    if len(back) and not back.z.isin(depth).all(): raise InputError(f'{path}: an object lies in plane {back.z.max()}, but {image} has {len(depth)}; give the file of this image')
-    for z in depth:
+    planes, rows = [z for name, z in review.planes if name == image], []
+    if not back.z.isin(planes).all(): raise InputError(f'{path}: an object lies in plane {back.z.max()}, but {image} has {len(planes)}; give the file of this image')
+    said = dict(image=image, time=_now(), by=review.by if by is None else by, note=f'read from {path.name}')
+    for z in planes:
         here, there = review.objects(image, z), back[back.z == z]
-        ours = there[there.number.notna()].drop_duplicates(['named', 'number'])
-        kinds = [o for o in OTHER if o == 'event' or (back.named == o).any()]
-        for o in here[here.kind.isin(kinds) & ~here.added].itertuples():
-            it = ours[(ours.named == o.kind) & (ours.number == o.number)]
-            action = 'reject' if it.empty else 'relabel' if it.kind.iloc[0] != o.kind else 'accept'
-            if action == 'accept' and o.action in (('', 'accept') if o.kind == 'nucleus' or not accept else ('accept',)): continue
-            if action != o.action: rows.append(dict(image=image, z=z, kind=o.kind, number=o.number, x_px=o.x_px, y_px=o.y_px, action=action))
-        known = [*zip(ours.named, ours.number)]
-        theirs, n = here[~here.added][['kind', 'number']].itertuples(index=False, name=None), here.groupby('kind').number.max().to_dict()
-        theirs = set(theirs)
-        for o in pd.concat([there.drop(ours.index), ours[[k not in theirs for k in known]]]).itertuples():
-            twin = here[here.added & (here.kind == o.kind) & (np.hypot(here.x_px - o.x_px, here.y_px - o.y_px) < same_px)]
-            if len(twin): continue
-            n[o.kind] = n.get(o.kind, 0) + 1
-            rows.append(dict(image=image, z=z, kind=o.kind, number=n[o.kind], x_px=o.x_px, y_px=o.y_px, action='add'))
-    said = f'read from {path.name}'
-    return _corrections([dict(o, time=_now(), by=review.by if by is None else by, note=said) for o in rows])
+        rows += [dict(said, z=z, **dict(zip(['kind', 'number', 'x_px', 'y_px', 'action'], o))) for o in [*_changed(here, there, accept), *_drawn(here, there, same_px)]]
+    return _corrections(rows)
 
 # %% ../nbs/32_review.ipynb #e3200023
 def find_image(

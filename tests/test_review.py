@@ -62,7 +62,7 @@ def test_without_nuclei(tmp_path):
     assert session.review.corrections.action.tolist() == ['relabel', 'add']
     corrected = session.review.save()
     assert corrected.images.n_intact.isna().all() and corrected.images.apoptotic_ratio.isna().all() and corrected.images.n_apoptotic[:2].tolist() == [2, 2]
-    assert corrected.nuclei.review.tolist() == ['was event 1']
+    assert corrected.nuclei.review.tolist() == ['was event 2']
 
 def test_rois_corrected_in_imagej(tmp_path):
     roifile = pytest.importorskip('roifile', reason='roifile is not installed')
@@ -137,3 +137,16 @@ def test_nobody_has_looked(tmp_path):
     found, _ = analysis(tmp_path)
     table = agreement(Review(found).tables, Review(found).corrections)
     assert table.unreviewed.tolist() == [2, 2, 4] and table[['precision', 'recall', 'f1']].isna().all(axis=None)
+
+def test_silence_overrules_nothing(tmp_path):
+    "An event that was rejected on the screen and is still in the file stays rejected; a copy of a ROI is a new object"
+    roifile = pytest.importorskip('roifile', reason='roifile is not installed')
+    found, planes = analysis(tmp_path, names=['a.tif'])
+    write_rois(found / 'rois/a.zip', planes, UM)
+    review = Review(found)
+    review.decide(('a.tif', 1, 'event', 1), 'reject')
+    assert corrections_from_rois(review, found / 'rois/a.zip').values.tolist()[0][2:4] == ['event', 2]
+    rois = roifile.ImagejRoi.fromfile(found / 'rois/a.zip')
+    roifile.roiwrite(tmp_path / 'a.zip', [*rois, rois[0]])
+    rows = corrections_from_rois(review, tmp_path / 'a.zip', accept=False)
+    assert list(zip(rows.kind, rows.number, rows.action)) == [('nucleus', 4, 'add')]
