@@ -55,6 +55,11 @@ def test_install_changes_nothing(colab, source):
     python, there = colab
     assert set(would_install(python, source, source / 'report.json')) == {'apoptosis-nb'}
 
+def test_review_extra_changes_nothing(colab, source):
+    "the widget of the review runs on what Colab has"
+    python, there = colab
+    assert set(would_install(python, f'{source}[review]', source / 'report.json')) == {'apoptosis-nb'}
+
 def test_extras_leave_the_runtime_alone(colab, source, settings):
     "snakemake brings its own packaging and smart-open; what notebooks compute and show with stays"
     python, there = colab

@@ -1,10 +1,27 @@
 "The guides run from top to bottom, as they are"
 import pandas as pd, pytest
 
-@pytest.mark.slow
-def test_analyse_your_images(root, tmp_path):
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory): return tmp_path_factory.mktemp('guides') # one for all: the second guide goes on with what the first one found
+
+def run(root, folder, name):
     papermill = pytest.importorskip('papermill')
-    papermill.execute_notebook(root / 'nbs/guides/10_analyse_your_images.ipynb', tmp_path / 'run.ipynb', cwd=tmp_path, kernel_name='python3', progress_bar=False)
-    images = pd.read_csv(tmp_path / 'found/images.csv')
+    papermill.execute_notebook(root / f'nbs/guides/{name}.ipynb', folder / f'{name}.ipynb', cwd=folder, kernel_name='python3', progress_bar=False)
+
+@pytest.mark.slow
+def test_analyse_your_images(root, folder):
+    run(root, folder, '10_analyse_your_images')
+    images = pd.read_csv(folder / 'found/images.csv')
     assert images.z.tolist() == [1, 2, 3] and images.error.isna().all() and (images.n_intact > 0).all() and (images.pixel_size_um == .65).all()
-    assert (tmp_path / 'found.zip').is_file() and (tmp_path / 'found/overlays/spheroid_z1.png').is_file()
+    assert (folder / 'found.zip').is_file() and (folder / 'found/overlays/spheroid_z1.png').is_file()
+
+@pytest.mark.slow
+def test_review_and_correct(root, folder):
+    "In the example the simulated truth reviews: afterwards the counts are the true ones"
+    pytest.importorskip('anywidget', reason="the reviewer's package is missing: pip install anywidget")
+    run(root, folder, '20_review_and_correct')
+    events, corrected, rows = (pd.read_csv(folder / f'found/{o}.csv') for o in ('events', 'corrected/images', 'corrections'))
+    assert len(rows) >= len(events) and corrected.n_unreviewed.sum() == 0 and not rows.duplicated(['z', 'kind', 'number']).any()
+    counts = rows.groupby(['kind', 'action']).size()
+    assert corrected.n_apoptotic.sum() == len(events) - counts.get(('event', 'reject'), 0) + counts.get(('event', 'add'), 0) + counts.get(('nucleus', 'relabel'), 0)
+    assert pd.read_csv(folder / 'found/images.csv').n_apoptotic.sum() == len(events)

@@ -1,0 +1,152 @@
+"Reviews of analyses as they are on disk: several images, no nuclei, files from ImageJ, and what can go wrong"
+import json, os
+
+import numpy as np, pandas as pd, pytest
+
+from apoptosis_nb.core import InputError, write_json, write_table
+from apoptosis_nb.counting import count_mask
+from apoptosis_nb.images import write_stack
+from apoptosis_nb.review import Review, Session, agreement, corrections_from_rois, file_stems, find_image
+from apoptosis_nb.rois import write_rois
+
+UM = .65
+PLACES = {1: [(30, 30), (30, 90), (90, 30)], 2: [(90, 90), (30, 150)]} # y, x of discs: nuclei, events
+
+def mask(shift=0):
+    y, x = np.mgrid[:120, :180]
+    mask = np.zeros(y.shape, np.uint8)
+    for label, places in PLACES.items():
+        for cy, cx in places: mask[np.hypot(y - cy, x - cx - shift) < 9] = label
+    return mask
+
+def analysis(folder, names=('a.tif', 'b.tif'), nuclei=True, depth=1, shift=0):
+    "What `analyze` writes for images of three nuclei and two events, and one file that could not be read"
+    images, events, nucleus_rows = [], [], []
+    for name in names:
+        planes = [count_mask(mask(shift), UM) for _ in range(depth)]
+        write_stack(folder / 'images' / name, np.stack([mask(shift).astype('uint16')*1000 + 50]*depth), UM)
+        for z, counted in enumerate(planes, 1):
+            counts = counted.counts if nuclei else dict(n_intact=None, n_apoptotic=len(counted.events))
+            images.append(dict(image=name, z=z, method='unet', height_px=120, width_px=180, pixel_size_um=UM, **counts, error=None))
+            events.append(counted.events.assign(image=name, z=z, score=[.9, .6], x_um=counted.events.x_px*UM, y_um=counted.events.y_px*UM))
+            if nuclei: nucleus_rows.append(counted.nuclei.assign(image=name, z=z))
+        if nuclei:
+            labels = np.stack([[o.nucleus_labels, o.event_labels] for o in planes]).astype('uint16')
+            write_stack(folder / 'found/labels' / f'{file_stems(names)[name]}.ome.tif', labels[0] if depth == 1 else labels, UM, axes='CYX' if depth == 1 else 'ZCYX')
+    images = pd.DataFrame([*images, dict(image='broken.tif', method='unet', error='cannot be read')])
+    write_table(images.assign(apoptotic_ratio=np.nan).astype(dict(z='Int64')), folder / 'found/images.csv')
+    write_table(pd.concat(events), folder / 'found/events.csv')
+    write_table(pd.concat(nucleus_rows) if nuclei else pd.DataFrame(columns=['image', 'z', 'nucleus', 'x_px', 'y_px', 'area_um2', 'distance_um']), folder / 'found/nuclei.csv')
+    write_json(dict(parameters=dict(channel=None, core_px=None)), folder / 'found/run.json')
+    return folder / 'found', planes
+
+def test_planes_and_images_one_after_the_other(tmp_path):
+    found, _ = analysis(tmp_path, depth=2)
+    session, seen = Session(Review(found), tmp_path / 'images'), []
+    while len(session.review.unreviewed):
+        seen.append(session.chosen)
+        session.do('accept')
+    assert seen == [(name, z, 'event', n) for name in ('a.tif', 'b.tif') for z in (1, 2) for n in (2, 1)] # the doubtful one first
+    corrected = Review(found).save().images
+    assert corrected.n_intact[:4].tolist() == [3]*4 and corrected.n_unreviewed[:4].tolist() == [0]*4
+    assert pd.isna(corrected.n_apoptotic[4]) and corrected.error[4] == 'cannot be read'
+
+def test_without_nuclei(tmp_path):
+    "The window classifier counts events alone, and draws no outlines"
+    found, _ = analysis(tmp_path, nuclei=False)
+    session = Session(Review(found), tmp_path / 'images')
+    session.do('relabel')
+    session.do('click', y_px=92, x_px=92)
+    assert session.chosen == ('a.tif', 1, 'event', 2) and len(session.review.corrections) == 1 # its circle, not a new one
+    session.do('click', y_px=60, x_px=60)
+    assert session.review.corrections.action.tolist() == ['relabel', 'add']
+    corrected = session.review.save()
+    assert corrected.images.n_intact.isna().all() and corrected.images.apoptotic_ratio.isna().all() and corrected.images.n_apoptotic[:2].tolist() == [2, 2]
+    assert corrected.nuclei.review.tolist() == ['was event 2']
+
+def test_rois_corrected_in_imagej(tmp_path):
+    roifile = pytest.importorskip('roifile', reason='roifile is not installed')
+    found, planes = analysis(tmp_path, names=['a.tif'], depth=2)
+    write_rois(found / 'rois/a.zip', planes, UM)
+    rois = {o.name: o for o in roifile.ImagejRoi.fromfile(found / 'rois/a.zip')}
+    del rois['z1 event 2']
+    rois['z2 nucleus 3'].group = 2
+    oval = roifile.ImagejRoi.frompoints([[1, 1], [5, 1], [5, 5], [1, 5]])
+    oval.roitype, oval.name, oval.position = roifile.ROI_TYPE.OVAL, '0003-0003', 2
+    (tmp_path / 'back').mkdir()
+    roifile.roiwrite(tmp_path / 'back/a.zip', [*rois.values(), oval])
+    review = Review(found, by='B.')
+    rows = corrections_from_rois(review, tmp_path / 'back/a.zip')
+    got = {(o.z, o.kind, o.number): o.action for o in rows.itertuples()}
+    assert got == {(1, 'event', 1): 'accept', (1, 'event', 2): 'reject', (2, 'event', 1): 'accept', (2, 'event', 2): 'accept', (2, 'nucleus', 3): 'relabel', (2, 'event', 3): 'add'}
+    review.take(rows)
+    assert review.corrected.images.n_apoptotic[:2].tolist() == [1, 4] and review.corrected.images.n_intact[:2].tolist() == [3, 2]
+    assert len(corrections_from_rois(review, tmp_path / 'back/a.zip')) == 0
+    roifile.roiwrite(tmp_path / 'back/events.zip', [o for name, o in rois.items() if 'nucleus' not in name])
+    assert not (corrections_from_rois(review, tmp_path / 'back/events.zip', image='a.tif').kind == 'nucleus').any() # nothing is said about nuclei
+    with pytest.raises(InputError, match='called like no image'): corrections_from_rois(review, tmp_path / 'back/events.zip')
+
+def test_two_reviewers_at_once(tmp_path):
+    "Neither loses what the other one has said"
+    found, _ = analysis(tmp_path)
+    one, two = Review(found, by='one'), Review(found, by='two')
+    one.decide(('a.tif', 1, 'event', 1), 'accept')
+    two.decide(('b.tif', 1, 'event', 1), 'reject')
+    assert Review(found).corrections.by.tolist() == ['one', 'two'] and len(two.corrections) == 2
+
+def test_full_disk(tmp_path, monkeypatch):
+    "What could not be written was not said, and the reviewer is told"
+    found, _ = analysis(tmp_path)
+    session = Session(Review(found), tmp_path / 'images')
+    session.do('accept')
+    before, chosen = (found / 'corrections.csv').read_bytes(), session.chosen
+    def full(*_): raise OSError(28, 'No space left on device')
+    with monkeypatch.context() as patch:
+        patch.setattr(os, 'replace', full)
+        session.do('reject')
+    assert 'No space left' in session.message and session.chosen == chosen and len(session.review.corrections) == 1
+    assert (found / 'corrections.csv').read_bytes() == before and not list(found.glob('.*'))
+
+def test_analysed_again(tmp_path):
+    "Corrections do not stick to the numbers of another analysis"
+    found, _ = analysis(tmp_path)
+    Review(found).decide(('a.tif', 1, 'event', 1), 'reject')
+    analysis(tmp_path, shift=5)
+    with pytest.raises(InputError, match='analysed again'): Review(found)
+
+def test_what_is_not_there(tmp_path):
+    found, _ = analysis(tmp_path)
+    review = Review(found)
+    for key, action in ((('a.tif', 1, 'event', 9), 'accept'), (('c.tif', 1, 'event', 1), 'accept'), (('a.tif', 1, 'event', 1), 'add')):
+        with pytest.raises(InputError): review.decide(key, action)
+    assert not (found / 'corrections.csv').exists()
+    with pytest.raises(InputError, match='give images='): Session(review, tmp_path)
+    write_stack(tmp_path / 'images/a.tif', np.zeros((50, 60), 'uint8'), UM)
+    with pytest.raises(InputError, match='50, 60'): Session(review, tmp_path / 'images')
+    (found / 'run.json').write_text(json.dumps({}))
+    with pytest.raises(InputError, match='run.json'): Review(found)
+
+def test_images_of_one_name(tmp_path):
+    names = [str(tmp_path / 'images' / o) for o in ('x/a.tif', 'y/a.tif')]
+    found, _ = analysis(tmp_path, names)
+    session = Session(Review(found), tmp_path / 'images')
+    session.do('plane', value=1)
+    assert session.at == (names[1], 1) and session.plane.events.max() == 2 and find_image(names[1]).parent.name == 'y'
+
+def test_nobody_has_looked(tmp_path):
+    found, _ = analysis(tmp_path)
+    table = agreement(Review(found).tables, Review(found).corrections)
+    assert table.unreviewed.tolist() == [2, 2, 4] and table[['precision', 'recall', 'f1']].isna().all(axis=None)
+
+def test_silence_overrules_nothing(tmp_path):
+    "An event that was rejected on the screen and is still in the file stays rejected; a copy of a ROI is a new object"
+    roifile = pytest.importorskip('roifile', reason='roifile is not installed')
+    found, planes = analysis(tmp_path, names=['a.tif'])
+    write_rois(found / 'rois/a.zip', planes, UM)
+    review = Review(found)
+    review.decide(('a.tif', 1, 'event', 1), 'reject')
+    assert corrections_from_rois(review, found / 'rois/a.zip').values.tolist()[0][2:4] == ['event', 2]
+    rois = roifile.ImagejRoi.fromfile(found / 'rois/a.zip')
+    roifile.roiwrite(tmp_path / 'a.zip', [*rois, rois[0]])
+    rows = corrections_from_rois(review, tmp_path / 'a.zip', accept=False)
+    assert list(zip(rows.kind, rows.number, rows.action)) == [('nucleus', 4, 'add')]
