@@ -23,7 +23,7 @@ from PIL import Image
 from .core import InputError, plain, provenance, read_table, write_json, write_table
 from .evaluation import match_events, score_events, score_together, scores
 from .images import read_stack
-from .plots import FALSE, FOUND, MISSED, ORANGE, PURPLE, SKY, display
+from .plots import FALSE, FOUND, MISSED, ORANGE, SKY, display
 from .rois import geojson_objects, outlines, roi_objects
 from .spheroids import apoptotic_ratio
 
