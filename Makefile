@@ -1,5 +1,5 @@
 # make study [RUN=quick|standard|paper] [CORES=n]   every figure and table into results/RUN
-# make reference                                    keep the standard run's tables, figures and record in docs, and its weights in the package
+# make reference                                    keep the standard run's tables, figures and record in docs, and its weights in the package, with what was measured of them
 # make test                                         every check; what CI runs
 # make bench                                        how fast, as ratios measured side by side
 # make docs                                         the documentation site into _docs; a warning or a broken link stops it
@@ -49,6 +49,7 @@ reference:
 	mkdir -p apoptosis_nb/weights
 	for o in $(PACKAGED); do from=results/standard/weights/$${o%:*}.keras; \
 		if [ -f $$from ]; then cp $$from apoptosis_nb/weights/$${o#*:}.keras; else echo "$$from is missing, as it is where real images cannot be had: left as it was"; fi; done
+	python -c "from apoptosis_nb.model_cards import write_results; write_results('$(REFERENCE)/tables', 'apoptosis_nb/weights')"
 
 test: setup
 	.venv/bin/nbdev_test --n_workers 2
