@@ -38,7 +38,7 @@ export IDLE
 # Figures that show images of MitoCheck or DSB2018 stay out: those images are not committed.
 REFERENCE = docs/reference/standard
 REAL_IMAGES = windows_gallery real_images
-PACKAGED = detector_64:window_64 real_nuclei_0:window_64_real segmenter:unet segmenter_real:unet_real
+PACKAGED = detector_real:window_64 detector_64:window_64_simulated segmenter_real:unet segmenter:unet_simulated
 reference:
 	@[ -f results/standard/summary.md ] || { echo 'results/standard/summary.md is missing: make study RUN=standard first'; exit 1; }
 	rm -rf $(REFERENCE)

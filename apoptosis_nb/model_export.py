@@ -39,14 +39,17 @@ def whole_network(
     "The network and the part of the pre-processing that the specification has no words for, of Keras's own layers alone"
     if isinstance(network, Classifier):
         if network.normalisation not in ('range', 'none'): raise InputError(f'a classifier whose windows are normalised by {network.normalisation!r}: bioimage.io has no operation for it, and a package without '
-                                                                           "it would give wrong answers; export one with 'range' or 'none', such as window_64_real")
+                                                                           "it would give wrong answers; export one with 'range' or 'none', or a UNet")
         side, power, views = network.window_px, RANGE_POWER if network.normalisation == 'range' else 1., network.views
     else: side, power, views = None, network.power, 1
     x = inputs = keras.Input((side, side, 1), name=IMAGE)
     x = ops.clip(x, 0., 1.)
     if power != 1: x = ops.power(x, power)
     seen = [network.model(o) for o in _views(x, views)]
-    return keras.Model(inputs, keras.layers.Average(name=FOUND)(seen) if views > 1 else seen[0], name=network.model.name)
+    if views > 1: # the mean of log odds
+        seen = [ops.clip(o, 1e-7, 1 - 1e-7) for o in seen]
+        seen = [keras.layers.Activation('sigmoid', name=FOUND)(keras.layers.Average()([ops.log(o) - ops.log(1 - o) for o in seen]))]
+    return keras.Model(inputs, seen[0], name=network.model.name)
 
 # %% ../nbs/35_model_export.ipynb #2499000a
 def save_bundle(

@@ -11,8 +11,8 @@ from apoptosis_nb.spheroids import load_index, read_slice
 needs_data = pytest.mark.skipif('APOPTOSIS_NB_DATA' not in os.environ, reason='APOPTOSIS_NB_DATA is unset: the MitoCheck crops are not here')
 
 def test_they_say_what_they_need():
-    assert {'window_64', 'window_64_real'} <= set(packaged_networks())
-    for name in ('window_64', 'window_64_real'):
+    assert {'window_64', 'window_64_simulated', 'unet', 'unet_simulated'} == set(packaged_networks())
+    for name in ('window_64', 'window_64_simulated'):
         classifier = load_classifier(name)
         assert classifier.window_px == 64 and classifier.pixel_size_um == .65 and 0 < classifier.threshold < 1
         p = classifier.predict(np.random.default_rng(0).integers(0, 255, (3, 64, 64)).astype(np.uint8))
@@ -29,7 +29,7 @@ def test_real_cells_of_plates_that_it_has_not_seen():
     from apoptosis_nb.evaluation import binary_scores
     from apoptosis_nb.mitocheck import load_mitocheck, plate_split
     crops, table = load_mitocheck()
-    classifier = load_classifier('window_64_real')
+    classifier = load_classifier('window_64')
     test = (plate_split(table, seed=classifier.about['seed']).split == 'test').to_numpy()
     scores = binary_scores(table.class_name[test] == 'Apoptosis', classifier.predict(crops[test]), classifier.threshold)
     assert scores['f1'] > .8, scores
