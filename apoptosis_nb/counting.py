@@ -38,6 +38,8 @@ def check_mask(
 # %% ../nbs/17_counting.ipynb #dba91571
 HOLE_UM2, NUCLEUS_UM2, EVENT_UM2 = 30., 20., 4. # the greatest hole that is filled, the least nucleus and the least event that count
 
+def _areas(labels): return np.bincount(labels[labels > 0], minlength=1) # px of each object, 0 for the background; counting that too would need 8 bytes a pixel
+
 def fill_holes(
     foreground, # bool (Y, X)
     pixel_size_um,
@@ -46,7 +48,7 @@ def fill_holes(
     "Fill the holes of objects"
     holes, n = ndi.label(ndi.binary_fill_holes(foreground) & ~foreground)
     if not n: return foreground.copy()
-    small = np.bincount(holes.ravel()) * pixel_size_um**2 <= largest_um2
+    small = _areas(holes) * pixel_size_um**2 <= largest_um2
     small[0] = False
     return foreground | small[holes]
 
@@ -56,9 +58,8 @@ def drop_small(
     smallest_um2, # smaller objects go
 ): # int32 (Y, X), the rest numbered from 1 without gaps
     "Drop the objects that are too small to count"
-    area_px = np.bincount(labels.ravel())
+    area_px = _areas(labels)
     keep = (area_px > 0) & (area_px * pixel_size_um**2 >= smallest_um2)
-    keep[0] = False
     return np.where(keep, np.cumsum(keep), 0).astype(np.int32)[labels]
 
 # %% ../nbs/17_counting.ipynb #fad5e3f6
@@ -142,12 +143,13 @@ def find_events(
     fragments = ndi.label(foreground, np.ones((3, 3)))[0]
     _, places = _centres(fragments)
     event = np.append(0, group_fragments(places * pixel_size_um, limit_um, method) + 1)
-    labels = event[fragments]
-    keep = np.bincount(labels.ravel()) * pixel_size_um**2 >= smallest_um2
+    labels = event.astype(np.int32)[fragments]
+    keep = _areas(labels) * pixel_size_um**2 >= smallest_um2
     n_fragments = np.bincount(event[1:], minlength=len(keep))[1:][keep[1:]]
     labels = drop_small(labels, pixel_size_um, smallest_um2)
     area, centres = _centres(labels)
-    score = np.full(len(area), np.nan) if probability is None else ndi.mean(np.asarray(probability, float), labels, np.arange(1, len(area) + 1))
+    at = np.flatnonzero(labels)
+    score = np.full(len(area), np.nan) if probability is None else np.bincount(labels.ravel()[at], np.ravel(probability)[at], len(area) + 1)[1:]/area
     return pd.DataFrame(dict(event=np.arange(1, len(area) + 1), y_px=centres[:, 0], x_px=centres[:, 1], n_fragments=n_fragments, area_um2=area * pixel_size_um**2,
                              score=score, distance_um=_distance_um(centres, core_px, pixel_size_um))), labels
 
@@ -199,12 +201,11 @@ def count_image(
     pixel_size_um=None, # of the image; the segmenter's unless given
     core_px=None, # y, x of the core's centre
     **options, # of `count_mask`, instead of those kept with the segmenter
-): # Counted; float32 (Y, X, 3) probability of background, intact, apoptotic
+): # Counted; unet.Segmented, the mask and the probabilities that it was counted in
     "Segment an image and count"
     pixel_size_um = pixel_size_um or segmenter.pixel_size_um
-    probability = segmenter.probabilities(image, pixel_size_um=pixel_size_um)
-    options = segmenter.about.get('counting', {}) | options
-    return count_mask(probability.argmax(-1), pixel_size_um, core_px, probability[..., 2], **options), probability
+    seen = segmenter.segment(image, pixel_size_um=pixel_size_um)
+    return count_mask(seen.mask, pixel_size_um, core_px, seen.probability, **segmenter.about.get('counting', {}) | options), seen
 
 # %% ../nbs/17_counting.ipynb #0223c70c
 def summarise_slices(

@@ -163,7 +163,7 @@ USE = dict(unet="""from apoptosis_nb.counting import count_image
 from apoptosis_nb.unet import load_segmenter
 
 segmenter = load_segmenter({name!r})
-counted, probability = count_image(plane, segmenter, pixel_size_um) # plane (Y, X), as read
+counted, segmented = count_image(plane, segmenter, pixel_size_um) # plane (Y, X), as read
 counted.counts, counted.nuclei, counted.events""", window="""from apoptosis_nb.classifier import load_classifier
 
 classifier = load_classifier({name!r})

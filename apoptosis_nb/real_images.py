@@ -187,7 +187,7 @@ def otsu_nuclei(
     foreground = fill_holes(light > threshold_otsu(light), um) if np.ptp(light) else np.zeros(light.shape, bool)
     return foreground, split_nuclei(foreground, um)
 
-Seen = namedtuple('Seen', 'mask probability pixel_size_um') # uint8 (Y, X) classes, float16 (Y, X) of the apoptotic class, float
+Seen = namedtuple('Seen', 'mask probability pixel_size_um') # uint8 (Y, X) classes, float32 (Y, X) of the apoptotic class, float
 
 def see(
     images, # list of (Y, X), any number dtype
@@ -198,8 +198,7 @@ def see(
     found = []
     for image in tqdm(images, desc='images', leave=False):
         um = pixel_size_um or estimate_pixel_size(image, otherwise=PIXEL_SIZE_UM)
-        probability = segmenter.probabilities(image, pixel_size_um=um)
-        found.append(Seen(probability.argmax(-1).astype(np.uint8), probability[..., 2].astype(np.float16), um))
+        found.append(Seen(*segmenter.segment(image, pixel_size_um=um), um))
     return found
 
 def count_seen(

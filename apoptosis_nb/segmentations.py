@@ -88,9 +88,9 @@ def segment_slices(
     found = {}
     for _, row in tqdm(slices.iterrows(), total=len(slices), desc='slices'):
         image, began = read_slice(row), time.perf_counter()
-        counted, probability = count_image(image, segmenter, row.pixel_size_um, (row.core_y_px, row.core_x_px), **options)
+        counted, segmented = count_image(image, segmenter, row.pixel_size_um, (row.core_y_px, row.core_x_px), **options)
         seconds = time.perf_counter() - began
-        found[row['slice']] = Found(counted.nuclei, counted.events, probability.argmax(-1).astype(np.uint8), seconds, *((counted.nucleus_labels, probability[..., 2].copy()) if keep else ()))
+        found[row['slice']] = Found(counted.nuclei, counted.events, segmented.mask, seconds, *((counted.nucleus_labels, segmented.probability) if keep else ()))
     return found
 
 def acas_slices(

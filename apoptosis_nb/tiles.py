@@ -34,7 +34,11 @@ def stretch(
     bottom, top = np.percentile(image[::step, ::step], [low, high])
     if top <= bottom: bottom, top = image.min(), image.max()
     if top <= bottom: return np.zeros(image.shape, np.float32)
-    return np.clip((image.astype(np.float32) - np.float32(bottom)) / np.float32(top - bottom), 0, 1)**np.float32(power)
+    light = image.astype(np.float32)
+    light -= np.float32(bottom) # in place: an image may fill the memory
+    light /= np.float32(top - bottom)
+    np.clip(light, 0, 1, out=light)
+    return np.power(light, np.float32(power), out=light)
 
 # %% ../nbs/15_tiles.ipynb #e5396de7
 REPORT_UM = {1: 6., 2: 12.} # how far a report of a nucleus, or of an event, may lie from the object's centre
