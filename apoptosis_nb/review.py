@@ -539,9 +539,10 @@ class Session(Walk):
         super().__init__(review, images, order)
 
     @property
-    def view(self): # x, y, width, height in px of the part: a square around the centre
+    def view(self): # x, y, width, height in px of the part: a square around the centre, moved into the plane where it fits
         side = self.width_um/self.plane.um
-        return self.centre[1] + .5 - side/2, self.centre[0] + .5 - side/2, side, side
+        y, x = (float(np.clip(o + .5 - side/2, 0, n - side)) if side < n else (n - side)/2 for o, n in zip(self.centre, self.plane.shown.shape))
+        return x, y, side, side
 
     def do(self,
         act, # 'accept', 'reject', 'relabel', 'next', 'previous', 'undo', 'click', 'look', 'closer', 'farther', 'plane', 'order'

@@ -1,12 +1,12 @@
 "Reviews of analyses as they are on disk: several images, no nuclei, files from ImageJ, and what can go wrong"
-import json, os
+import json, os, sys
 
 import numpy as np, pandas as pd, pytest
 
 from apoptosis_nb.core import InputError, write_json, write_table
 from apoptosis_nb.counting import count_mask
 from apoptosis_nb.images import write_stack
-from apoptosis_nb.review import Review, Session, agreement, corrections_from_rois, file_stems, find_image
+from apoptosis_nb.review import Review, Reviewer, Session, agreement, corrections_from_rois, file_stems, find_image
 from apoptosis_nb.rois import write_rois
 
 UM = .65
@@ -150,3 +150,26 @@ def test_silence_overrules_nothing(tmp_path):
     roifile.roiwrite(tmp_path / 'a.zip', [*rois, rois[0]])
     rows = corrections_from_rois(review, tmp_path / 'a.zip', accept=False)
     assert list(zip(rows.kind, rows.number, rows.action)) == [('nucleus', 4, 'add')]
+
+def test_widget(tmp_path):
+    "What the browser reports is done, and what is to be seen is sent"
+    pytest.importorskip('anywidget', reason='anywidget is not installed')
+    found, _ = analysis(tmp_path)
+    reviewer = Reviewer(found, tmp_path / 'images', by='A.')
+    widget = reviewer.widget
+    assert widget.scene['left'] == 4 and widget.overview.startswith('data:image/jpeg') and 'render' in str(widget._esm)
+    widget._handle_custom_msg(dict(act='reject', chosen=widget.scene['chosen'], note='dust'), [])
+    assert widget.scene['left'] == 3 and Review(found).corrections.note.tolist() == ['dust']
+    picture = widget.overview
+    widget._handle_custom_msg(dict(act='plane', value=1), [])
+    assert widget.scene['plane'] == 1 and widget.scene['counts'][2] == ['all planes', 'found', '6', '4', '0.4000'] and widget.overview == picture # both images are the same
+
+def test_without_anywidget(tmp_path, monkeypatch):
+    from apoptosis_nb import review
+    found, _ = analysis(tmp_path)
+    reviewer = Reviewer(found, tmp_path / 'images')
+    review._widget_class.cache_clear()
+    monkeypatch.setitem(sys.modules, 'anywidget', None)
+    with pytest.raises(InputError, match=r'apoptosis_nb\[review\]'): reviewer._ipython_display_()
+    reviewer.do('accept')
+    assert len(Review(found).corrections) == 1
