@@ -147,8 +147,7 @@ def split_marked(
     if len(rich) < 3: raise InputError(f'{len(units)} reviewed image(s) or spheroid(s), {len(rich)} of them with events: at least three with events are needed, one to train on, one to choose by and one to be tested on; review more images, of other spheroids')
     where = {}
     for few, names in ((1, rich), (0, [o for o, n in units.items() if not n])):
-        n = max(few, round(share*len(names)))
-        n -= few and 3*n > len(names) and n > 1 # leave a third for training
+        n = max(few, min(round(share*len(names)), (len(names) - 1)//2)) # some are left to train on
         order = rng(seed, 'fine-tuning', few).permutation(sorted(names))
         where |= {o: ('test', 'validation', 'training')[min(i//n, 2) if n else 2] for i, o in enumerate(order)}
     return {name: [o for o in planes if where[o.unit] == name] for name in ('training', 'validation', 'test')}
@@ -257,7 +256,7 @@ def score_marked(
     return dict(n_planes=len(planes), n_events=events['tp'] + events['fn'], found=events['tp'] + events['fp'], **{k: events[k] for k in ('precision', 'recall', 'f1')},
                 **{f'iou_{k}': float(v) for k, v in iou.items()}, count_error_percent=100*_count_error(planes, counted))
 
-AREAS_UM2, RISES_UM, GAIN = (4., 8., 12., 20.), (.1, .2, .3, .5), .02 # what is tried, and by how much F1 or the count must gain for a change
+AREAS_UM2, RISES_UM, GAIN = (4., 8., 12.), (.1, .2, .3, .5), .02 # what is tried, and by how much F1 (and by more than one event) or the count must gain for a change
 
 def choose_counting(
     groups, # list of (list of Marked, list of Seen): validation planes, each kind weighs the same
@@ -272,8 +271,9 @@ def choose_counting(
     now = options.get('event_um2', 4.), options.get('event_score', 0.)
     def curve(area): return pd.DataFrame(dict(threshold=LEAST_SCORES, f1=[mean_f1(lambda o: o[(o.area_um2 >= area) & (o.score >= least)]) for least in LEAST_SCORES]))
     curves = {area: curve(area) for area in dict.fromkeys([now[0], *areas_um2])}
-    best = max(curves, key=lambda o: curves[o].f1.max())
-    if curves[best].f1.max() > mean_f1(lambda o: o[(o.area_um2 >= now[0]) & (o.score >= now[1])]) + GAIN: options |= dict(event_um2=float(best), event_score=best_threshold(curves[best]))
+    best = max(curves, key=lambda o: curves[o].f1.max()) # of equal ones the first
+    gain = max(GAIN, 1/max(1, sum(len(o.points('event')) for planes, _ in groups for o in planes)))
+    if curves[best].f1.max() > mean_f1(lambda o: o[(o.area_um2 >= now[0]) & (o.score >= now[1])]) + gain: options |= dict(event_um2=float(best), event_score=best_threshold(curves[best]))
     errors = {rise: np.mean([_count_error(planes, count_seen(seen, **options | dict(rise_um=rise))) for planes, seen in groups]) for rise in dict.fromkeys([options.get('rise_um', .3), *rises_um])}
     if min(errors.values()) < next(iter(errors.values())) - GAIN: options['rise_um'] = min(errors, key=errors.get)
     return options
@@ -284,7 +284,7 @@ def fine_tune(
     simulated, # dict training, validation -> list of Marked, from `simulated_planes`
     folder, # str or Path, for the training's files
     base='unet', # a packaged network's name or a .keras file
-    epochs=4, # int
+    epochs=6, # int
     tile_px=192, # side of a tile, a multiple of 16
     per_plane=4, # tiles of each of your planes
     real=True, # tiles of real nuclei too, where they are at hand
@@ -305,7 +305,7 @@ def fine_tune(
     about = dict(n_corrections=sum(o.n_changed for o in sets['training']), images=sorted({o.image for o in sets['training']}), n_planes=len(sets['training']), epochs=epochs, start=start,
                  n_tiles=len(own['training'].images), n_tiles_before=len(tiles['training'].images) - len(own['training'].images), n_tiles_real=n_old['training'])
     kept = {k: v for k, v in network.metadata().items() if k not in ('loss', 'seed', 'fine_tuned')} | dict(fine_tuned=dict(about, base=Path(base).name))
-    history = train_unet(tiles['training'], tiles['validation'], folder, network.model, weight_power=.5, epochs=epochs, batch_size=batch_size, seed=seed, start=start, end=end, anew=True, quiet=quiet, **kept)
+    history = train_unet(tiles['training'], tiles['validation'], folder, network.model, weight_power=.5, light=.25, epochs=epochs, batch_size=batch_size, seed=seed, start=start, end=end, anew=True, quiet=quiet, **kept)
     return load_segmenter(Path(folder)/'best.keras'), history
 
 BEFORE, RECOUNTED, AFTER = 'before', 'before, counted anew', 'after'
@@ -336,10 +336,12 @@ def verdict(
     yours, other = f1[YOURS].fillna(0), f1[SIMULATED].fillna(0)
     n, gain = table.n_events[table.data == YOURS].iloc[0], yours[AFTER] - yours[[BEFORE, RECOUNTED]].max()
     lines = [f'F1 of the {n} events of held-out images: {yours[BEFORE]:.2f} before, {yours[RECOUNTED]:.2f} before with other counting options, {yours[AFTER]:.2f} after.']
-    if gain > 0: lines.append('The new network is better on them.')
+    if gain > 0: lines.append('The new network is better on them' + ('.' if gain*n >= 2 else ', by about one event: that may be chance.'))
     elif yours[RECOUNTED] > yours[BEFORE]: lines.append('The new network is NOT better than the first one with other counting options: use that one, with these options.')
     else: lines.append('The new network is NOT better on them: keep the first one. More corrected images, of other spheroids, may change that.')
     if n < 20: lines.append(f'{n} events are few: one more or less moves F1 by {1/max(n, 1):.2f}.')
+    error = table[table.data == YOURS].set_index('network').count_error_percent
+    lines.append(f'The number of their nuclei is off by {error[BEFORE]:.1f} % before, {error[AFTER]:.1f} % after.')
     if (loss := other[BEFORE] - other[AFTER]) > .05: lines.append(f'It has forgotten something: on simulated spheroids F1 fell from {other[BEFORE]:.2f} to {other[AFTER]:.2f}. Use it for images like yours only.')
     else: lines.append(f'On simulated spheroids F1 is {other[AFTER]:.2f}, before {other[BEFORE]:.2f}.')
     return lines
