@@ -342,7 +342,7 @@ def verdict(
     if n < 20: lines.append(f'{n} events are few: one more or less moves F1 by {1/max(n, 1):.2f}.')
     error = table[table.data == YOURS].set_index('network').count_error_percent
     lines.append(f'The number of their nuclei is off by {error[BEFORE]:.1f} % before, {error[AFTER]:.1f} % after.')
-    if (loss := other[BEFORE] - other[AFTER]) > .05: lines.append(f'It has forgotten something: on simulated spheroids F1 fell from {other[BEFORE]:.2f} to {other[AFTER]:.2f}. Use it for images like yours only.')
+    if other[BEFORE] - other[AFTER] > .05: lines.append(f'It has forgotten something: on simulated spheroids F1 fell from {other[BEFORE]:.2f} to {other[AFTER]:.2f}. Use it for images like yours only.')
     else: lines.append(f'On simulated spheroids F1 is {other[AFTER]:.2f}, before {other[BEFORE]:.2f}.')
     return lines
 
