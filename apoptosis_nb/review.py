@@ -213,7 +213,7 @@ class Review:
     @property
     def unreviewed(self): # pd.DataFrame image, z, event, ...: the events that nobody has looked at
         seen = set(self.corrections.loc[self.corrections.kind == 'event', KEY[:2] + ['number']].itertuples(index=False, name=None))
-        return self.tables.events[[o not in seen for o in self.tables.events[['image', 'z', 'event']].itertuples(index=False, name=None)]]
+        return self.tables.events[np.array([o not in seen for o in self.tables.events[['image', 'z', 'event']].itertuples(index=False, name=None)], bool)]
 
     def counts(self, plane=None): # pd.DataFrame of, when, n_intact, n_apoptotic, apoptotic_ratio: one plane (image, z) and all of them, found and corrected
         "What the counts were and are"

@@ -102,7 +102,7 @@ def draw_points(
         found = np.vstack([found, np.stack([z, y, x], 1)[keep]])
     found = found[:n]
     follows = stream.random(n) < crowding
-    follows[0] = False
+    follows[:1] = False
     leader = found[stream.integers(0, max(n, 1), follows.sum())] if n else found
     found[follows] = leader + stream.normal(0, [2.5, .7*crowd_um, .7*crowd_um], (follows.sum(), 3))
     return found

@@ -4,9 +4,9 @@ import pandas as pd, pytest
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory): return tmp_path_factory.mktemp('guides') # one for all: the second guide goes on with what the first one found
 
-def run(root, folder, name):
+def run(root, folder, name, **parameters):
     papermill = pytest.importorskip('papermill')
-    papermill.execute_notebook(root / f'nbs/guides/{name}.ipynb', folder / f'{name}.ipynb', cwd=folder, kernel_name='python3', progress_bar=False)
+    papermill.execute_notebook(root / f'nbs/guides/{name}.ipynb', folder / f'{name}.ipynb', parameters, cwd=folder, kernel_name='python3', progress_bar=False)
 
 @pytest.mark.slow
 def test_analyse_your_images(root, folder):
@@ -25,3 +25,13 @@ def test_review_and_correct(root, folder):
     counts = rows.groupby(['kind', 'action']).size()
     assert corrected.n_apoptotic.sum() == len(events) - counts.get(('event', 'reject'), 0) + counts.get(('event', 'add'), 0) + counts.get(('nucleus', 'relabel'), 0)
     assert pd.read_csv(folder / 'found/images.csv').n_apoptotic.sum() == len(events)
+
+@pytest.mark.slow
+def test_train_on_your_data(root, folder):
+    "Smaller than as it is; whether the new network is better is not tested, but that it says so"
+    run(root, folder, '30_train_on_your_data', example_spheroids=3, example_px=320, seed=2, epochs=1, tile_px=96, per_plane=1, simulated_spheroids=1)
+    from apoptosis_nb.unet import load_segmenter
+    about = load_segmenter(folder / 'my_unet.keras').about
+    assert about['fine_tuned']['base'] == 'unet' and about['fine_tuned']['n_corrections'] > 0
+    assert [(o['data'], o['network']) for o in about['tested']][::3] == [('your images', 'before'), ('simulated spheroids', 'before')]
+    assert 'F1 of the' in (folder / '30_train_on_your_data.ipynb').read_text(encoding='utf-8')
