@@ -303,7 +303,7 @@ def fine_tune(
     tiles = {name: join_tiles(own[name], *old[name]) for name in own}
     about = dict(n_corrections=sum(o.n_changed for o in sets['training']), images=sorted({o.image for o in sets['training']}), n_planes=len(sets['training']), epochs=epochs, start=start,
                  n_tiles=len(own['training'].images), n_tiles_before=len(tiles['training'].images) - len(own['training'].images), n_tiles_real=n_old['training'])
-    kept = {k: v for k, v in network.metadata().items() if k not in ('loss', 'seed', 'fine_tuned')} | dict(fine_tuned=dict(about, base=Path(base).name))
+    kept = {k: v for k, v in network.metadata().items() if k not in ('loss', 'seed', 'epoch', 'iou', 'fine_tuned')} | dict(fine_tuned=dict(about, base=Path(base).name))
     history = train_unet(tiles['training'], tiles['validation'], folder, network.model, weight_power=.5, light=.25, epochs=epochs, batch_size=batch_size, seed=seed, start=start, end=end, anew=True, quiet=quiet, **kept)
     return load_segmenter(Path(folder)/'best.keras'), history
 

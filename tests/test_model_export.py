@@ -24,7 +24,7 @@ def networks(tmp_path_factory):
     folder = tmp_path_factory.mktemp('networks')
     made = dict(unet=Segmenter(build_unet(2, 2), pixel_size_um=.5, counting=dict(event_score=.9)), window=Classifier(build_classifier(64, 2, 2, 8), .5, .65, 'range', views=8))
     for name, o in made.items():
-        o.model.set_weights([3*w for w in o.model.get_weights()]) # so that the answers differ
+        o.model.set_weights([dict(unet=3, window=2)[name]*w for w in o.model.get_weights()]) # so that the answers differ
         o.save(folder / f'{name}.keras')
     return {name: folder / f'{name}.keras' for name in made}
 
