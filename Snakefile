@@ -206,7 +206,7 @@ rule dataset2:
     shell: PAPERMILL
 
 rule real_images:
-    input: f'{DATA}/index.csv', tables('splits'), f'{OUT}/tiles/tiles_truth.npz', f'{OUT}/weights/unet_c.keras', f'{OUT}/weights/segmenter.keras', notebook='nbs/study/220_real_images.ipynb',
+    input: f'{DATA}/index.csv', tables('splits'), f'{OUT}/tiles/tiles_truth.npz', f'{OUT}/weights/unet_end.keras', f'{OUT}/weights/segmenter.keras', notebook='nbs/study/220_real_images.ipynb',
         library=modules(['mitocheck', 'dsb2018', 'preprocessing', 'windows', 'real_images'], SEGMENTS, PAGES)
     output: tables('real_images')
     params: given=parameters('220_real_images', data=DATA, results=OUT)
