@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 from .acas import annotate
 from .classifier import load_classifier
 from .core import InputError, provenance, write_atomically, write_json, write_table
-from .counting import Counted, count_image, count_mask
+from .counting import Counted, count_around, count_image, count_mask
 from .images import check_pixel_size, list_series, read_stack, write_stack
 from .plots import FOUND, event_pages, figure, mark, show_image
 from .preprocessing import estimate_pixel_size
@@ -49,17 +49,19 @@ def _scan_plane(plane, pixel_size_um, classifier, core_px, stride_px): # Counted
     return Counted(None, events.assign(event=np.arange(1, len(events) + 1), n_fragments=np.nan, distance_um=far), None, None)
 
 # %% ../nbs/30_analysis.ipynb #a900000c
-METHODS = 'unet', 'window', 'acas'
+METHODS = 'unet', 'window', 'both', 'acas' # both: nuclei by the UNet, events by the window classifier
 WEIGHTS = dict(unet='unet', window='window_64') # that come with the package
 
 def load_method(
     method, # one of METHODS
     weights=None, # a packaged network's name or a .keras file; the method's own unless given
-): # Segmenter, Classifier, or None
+): # Segmenter, Classifier, both of them, or None
     "The network of a method"
     if method not in METHODS: raise InputError(f'method {method!r}: choose one of {", ".join(METHODS)}')
-    if method == 'acas' and weights: raise InputError(f'{weights}: the method acas has no weights; leave them out, or choose unet or window')
-    return dict(unet=load_segmenter, window=load_classifier)[method](weights or WEIGHTS[method]) if method != 'acas' else None
+    if method in ('acas', 'both') and weights: raise InputError(f'{weights}: the method {method} takes no weights; leave them out, or choose unet or window')
+    if method == 'acas': return None
+    if method == 'both': return load_method('unet'), load_method('window')
+    return dict(unet=load_segmenter, window=load_classifier)[method](weights or WEIGHTS[method])
 
 def analyze_plane(
     plane, # (Y, X), any integer or float dtype
@@ -75,7 +77,11 @@ def analyze_plane(
         counted = _scan_plane(plane, pixel_size_um, network, core_px, stride_px)
         return Counted(None, counted.events[:0], None, None) if flat else counted
     if flat: return count_mask(np.zeros(plane.shape, np.uint8), pixel_size_um, core_px)
-    return annotate(plane, pixel_size_um, core_px) if method == 'acas' else count_image(plane, network, pixel_size_um, core_px)[0]
+    if method == 'acas': return annotate(plane, pixel_size_um, core_px)
+    if method == 'unet': return count_image(plane, network, pixel_size_um, core_px)[0]
+    segmenter, classifier = network
+    options = {k: v for k, v in segmenter.about.get('counting', {}).items() if not k.startswith('event')}
+    return count_around(segmenter.segment(plane, pixel_size_um=pixel_size_um).mask, _scan_plane(plane, pixel_size_um, classifier, core_px, stride_px).events, pixel_size_um, core_px, **options)
 
 # %% ../nbs/30_analysis.ipynb #a9000010
 OVERLAY_PX = 2000 # longest edge of the image in an overlay
@@ -232,8 +238,9 @@ def analyze(
     if pixel_size_um is not None: check_pixel_size(pixel_size_um, 'the images')
     network = load_method(method, weights)
     if stride_px is not None:
-        if method != 'window': raise InputError(f'a stride of {stride_px} px: only the method window has one')
-        window_corners([network.window_px]*2, network.window_px, stride_px)
+        if method not in ('window', 'both'): raise InputError(f'a stride of {stride_px} px: only the methods window and both have one')
+        side = (network if method == 'window' else network[1]).window_px
+        window_corners([side]*2, side, stride_px)
     if overwrite: _remove_earlier(folder)
     made = provenance(method=method, weights=str(weights or WEIGHTS.get(method, '')), pixel_size_um=pixel_size_um, channel=channel, core_px=core_px, stride_px=stride_px)
     parts, notes, files = dict(images=[], events=[], nuclei=[]), [], []

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Found', 'LEAST_SCORES', 'richest', 'save_tiles', 'load_tile_sets', 'some_tiles', 'unet_name', 'segment_slices',
-           'acas_slices', 'scanned_slices', 'event_score_curve', 'image_table', 'method_row']
+           'acas_slices', 'scanned_slices', 'together_slices', 'event_score_curve', 'image_table', 'method_row']
 
 # %% ../nbs/26_segmentations.ipynb #78f9f908
 from collections import namedtuple
@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 
 from .acas import annotate
 from .core import InputError, rng, write_atomically
-from .counting import count_image
+from .counting import count_around, count_image
 from .evaluation import score_events, score_together
 from .instances import agreement, class_iou, count_errors
 from .spheroids import apoptotic_ratio, read_labels, read_slice
@@ -113,6 +113,20 @@ def scanned_slices(
     "The window classifier on the same images"
     scans = scan_slices(slices, classifier, stride_px, classifier.second_look)
     return {name: Found(None, events, None, scans[name][1]) for name, events in detect_slices(scans, classifier.threshold).items()}
+
+def together_slices(
+    slices, # pd.DataFrame, rows of the index
+    segmented, # dict slice -> Found, from `segment_slices`
+    scanned, # dict slice -> Found, from `scanned_slices`
+    options, # dict, `counting` of the segmenter
+): # dict slice -> Found
+    "Nuclei by the UNet, events by the window classifier"
+    found, options = {}, {k: v for k, v in options.items() if not k.startswith('event')}
+    for _, row in slices.iterrows():
+        one, other = segmented[row['slice']], scanned[row['slice']]
+        counted = count_around(one.mask, other.events, row.pixel_size_um, (row.core_y_px, row.core_x_px), **options)
+        found[row['slice']] = Found(counted.nuclei, counted.events, np.where(counted.event_labels > 0, 2, one.mask > 0).astype(np.uint8), one.seconds + other.seconds)
+    return found
 
 LEAST_SCORES = 1/(1 + np.exp(-np.linspace(-1, 7, 33))) # of an event, to try: at equal steps of log odds, because scores crowd near 1
 

@@ -134,15 +134,16 @@ def segmenter(tmp_path):
     Segmenter(build_unet(2, 2), pixel_size_um=.65).save(tmp_path / 'tiny.keras')
     return tmp_path / 'tiny.keras'
 
-@pytest.mark.parametrize('method', ['unet', 'acas'])
+@pytest.mark.parametrize('method', ['unet', 'both', 'acas'])
 def test_labels_and_tables_agree(tmp_path, method):
     write_stack(tmp_path / 'in/a.ome.tif', np.stack([picture(90, 110)]*2), .65, 10)
-    write_stack(tmp_path / 'in/b.tif', picture(33, 47), .65)
+    height, width = (66, 70) if method == 'both' else (33, 47) # a window of 64 px must fit in
+    write_stack(tmp_path / 'in/b.tif', picture(height, width), .65)
     words = ['analyze', str(tmp_path / 'in'), '--out', str(tmp_path / 'out'), '--method', method, '--core', '10,20']
     done = CliRunner().invoke(app, words + (['--weights', str(segmenter(tmp_path))] if method == 'unet' else []))
     assert done.exit_code == 0, done.output
     images, events, nuclei = (pd.read_csv(tmp_path / f'out/{o}.csv') for o in ('images', 'events', 'nuclei'))
-    assert images[['image', 'z', 'height_px', 'width_px']].values.tolist() == [['a.ome.tif', 1, 90, 110], ['a.ome.tif', 2, 90, 110], ['b.tif', 1, 33, 47]]
+    assert images[['image', 'z', 'height_px', 'width_px']].values.tolist() == [['a.ome.tif', 1, 90, 110], ['a.ome.tif', 2, 90, 110], ['b.tif', 1, height, width]]
     for name in ('a', 'b'):
         planes, stem = images[images.image.str.startswith(name)], tmp_path / 'out'
         labels = [read_stack(stem / f'labels/{name}.ome.tif', channel=o).pixels for o in (0, 1)]
