@@ -10,6 +10,8 @@ __all__ = ['BLUE', 'ORANGE', 'GREEN', 'RED', 'PURPLE', 'SKY', 'GREY', 'YELLOW', 
            'gallery_figure', 'event_pages', 'iou_training_figure', 'mask_figure', 'agreement_figure']
 
 # %% ../nbs/20_plots.ipynb #0af097c0
+from itertools import cycle
+
 import matplotlib.pyplot as plt, numpy as np, pandas as pd
 from matplotlib.colors import ListedColormap
 from matplotlib.lines import Line2D
@@ -510,7 +512,7 @@ def agreement_figure(
     "Counts and ratio of each image beside the true ones"
     fig, axes = figure(1, len(columns), (4.1*len(columns), 4), squeeze=False)
     for ax, column in zip(axes[0], columns):
-        for (method, table), colour, shape in zip(tables.items(), (BLUE, ORANGE, GREEN, PURPLE), 'o^sD'):
+        for (method, table), colour, shape in zip(tables.items(), cycle((BLUE, ORANGE, GREEN, PURPLE, RED)), cycle('o^sDv')):
             if table[column].notna().any(): ax.plot(table[f'{column}_truth'], table[column], shape, color=colour, ms=4, alpha=.6, mew=0, label=method)
         top = max(max(t[column].max(), t[f'{column}_truth'].max()) for t in tables.values() if t[column].notna().any())
         ax.plot([0, top], [0, top], color=GREY, lw=1, zorder=0)
