@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 from .acas import annotate
 from .classifier import load_classifier
 from .core import InputError, provenance, write_atomically, write_json, write_table
-from .counting import Counted, count_around, count_image, count_mask
+from .counting import Counted, count_around, count_image, count_mask, nucleus_options
 from .images import check_pixel_size, list_series, read_stack, write_stack
 from .plots import FOUND, event_pages, figure, mark, show_image
 from .preprocessing import estimate_pixel_size
@@ -80,7 +80,7 @@ def analyze_plane(
     if method == 'acas': return annotate(plane, pixel_size_um, core_px)
     if method == 'unet': return count_image(plane, network, pixel_size_um, core_px)[0]
     segmenter, classifier = network
-    options = {k: v for k, v in segmenter.about.get('counting', {}).items() if not k.startswith('event')}
+    options = nucleus_options(segmenter.about.get('counting', {}))
     return count_around(segmenter.segment(plane, pixel_size_um=pixel_size_um).mask, _scan_plane(plane, pixel_size_um, classifier, core_px, stride_px).events, pixel_size_um, core_px, **options)
 
 # %% ../nbs/30_analysis.ipynb #a9000010

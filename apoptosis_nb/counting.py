@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['HOLE_UM2', 'NUCLEUS_UM2', 'EVENT_UM2', 'SMOOTH_UM', 'RISE_UM', 'FRAGMENTS_UM', 'PLACE_UM', 'check_mask', 'fill_holes',
            'drop_small', 'split_nuclei', 'nuclei_table', 'group_fragments', 'find_events', 'Counted', 'count_mask',
-           'count_image', 'count_around', 'summarise_slices', 'count_slices']
+           'count_image', 'nucleus_options', 'count_around', 'summarise_slices', 'count_slices']
 
 # %% ../nbs/17_counting.ipynb #7c25c572
 from dataclasses import dataclass
@@ -209,6 +209,12 @@ def count_image(
 
 # %% ../nbs/17_counting.ipynb #91ab33f2
 PLACE_UM = 4. # radius of the disc that marks an event of which the mask shows nothing
+
+def nucleus_options(
+    options, # dict, of `count_mask`, as they are kept with a segmenter
+): # dict, those that `count_around` takes
+    "What is left of counting's options where the events are known"
+    return {k: v for k, v in options.items() if not k.startswith('event')}
 
 def count_around(
     mask, # integers (Y, X): 0 background, 1 intact, 2 apoptotic

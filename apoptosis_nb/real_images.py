@@ -243,7 +243,8 @@ def score_fields(
     seen=None, # list of Seen, for the IoU of the classes
 ): # dict n_fields, precision, recall, f1 of the events; count_error_percent of the nuclei (median), ratio_rmse; iou_intact, iou_apoptotic
     "How well both kinds of real cells are found and counted"
-    row = dict(n_fields=len(fields), **{k: field_curve(fields, [o.events for o in counted], thresholds=[-np.inf]).iloc[0][k] for k in ('precision', 'recall', 'f1')})
+    events = field_curve(fields, [o.events for o in counted], thresholds=[-np.inf]).iloc[0]
+    row = dict(n_fields=len(fields), **events[['precision', 'recall', 'f1']])
     if counted[0].nuclei is None: return row # a method that finds events alone
     true = pd.DataFrame(dict(n_intact=[o[2].max() for o in fields], n_apoptotic=[len(o[3]) for o in fields]))
     ratio = agreement(true.n_apoptotic/true.sum(axis=1), [o.counts['apoptotic_ratio'] for o in counted])

@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 
 from .acas import annotate
 from .core import InputError, rng, write_atomically
-from .counting import count_around, count_image
+from .counting import count_around, count_image, nucleus_options
 from .evaluation import score_events, score_together
 from .instances import agreement, class_iou, count_errors
 from .spheroids import apoptotic_ratio, read_labels, read_slice
@@ -121,10 +121,10 @@ def together_slices(
     options, # dict, `counting` of the segmenter
 ): # dict slice -> Found
     "Nuclei by the UNet, events by the window classifier"
-    found, options = {}, {k: v for k, v in options.items() if not k.startswith('event')}
+    found = {}
     for _, row in slices.iterrows():
         one, other = segmented[row['slice']], scanned[row['slice']]
-        counted = count_around(one.mask, other.events, row.pixel_size_um, (row.core_y_px, row.core_x_px), **options)
+        counted = count_around(one.mask, other.events, row.pixel_size_um, (row.core_y_px, row.core_x_px), **nucleus_options(options))
         found[row['slice']] = Found(counted.nuclei, counted.events, np.where(counted.event_labels > 0, 2, one.mask > 0).astype(np.uint8), one.seconds + other.seconds)
     return found
 

@@ -273,12 +273,14 @@ class Segmenter:
         pixel_size_um=None, # of the image, where it is not the segmenter's: the image is resized by splines of order 3 (thesis 3.2), the result linearly
     ): # float32 (Y, X, 3)
         "The probability of each class for each pixel; the tiling does not change it"
-        light = self._prepared(image, pixel_size_um)
+        return self._whole(self._prepared(image, pixel_size_um), np.shape(image), tile_px)
+
+    def _whole(self, light, shape, tile_px): # float32 (*shape, 3)
         found = np.zeros((*light.shape, len(NAMES)), np.float32)
         for part, p in self._tiles(light, tile_px): found[part] = p
         if self.second_look:
             for part, here, p in self._again(light, found.argmax(-1) == 2): found[part][here] = p[here]
-        return found if light.shape == np.shape(image) else resize(found, (*np.shape(image), len(NAMES)), order=1, anti_aliasing=False).astype(np.float32)
+        return found if light.shape == shape else resize(found, (*shape, len(NAMES)), order=1, anti_aliasing=False).astype(np.float32)
 
     def segment(
         self,
@@ -289,7 +291,7 @@ class Segmenter:
         "What counting needs of the probabilities, in half the memory"
         light = self._prepared(image, pixel_size_um)
         if light.shape != np.shape(image):
-            found = self.probabilities(image, tile_px, pixel_size_um)
+            found = self._whole(light, np.shape(image), tile_px)
             return Segmented(found.argmax(-1).astype(np.uint8), found[..., 2].copy())
         mask, probability = np.zeros(light.shape, np.uint8), np.zeros(light.shape, np.float32)
         for part, p in self._tiles(light, tile_px): mask[part], probability[part] = p.argmax(-1), p[..., 2]
