@@ -18,13 +18,12 @@ from tqdm.auto import tqdm
 
 from .core import InputError, rng
 from .counting import count_mask, fill_holes, split_nuclei
-from .evaluation import score_events, score_together
+from .evaluation import EVENT_UM, score_events, score_together
 from .instances import agreement, class_iou, count_errors, instance_scores
 from .mitocheck import CROP_PX, PIXEL_SIZE_UM
 from .preprocessing import estimate_pixel_size, normalise, preprocess
 from .segmentations import LEAST_SCORES
 from .tiles import TileSet, stretch
-from .whole_images import EVENT_UM
 from .windows import cut, place_windows, turn
 
 # %% ../nbs/29_real_images.ipynb #c50a0916

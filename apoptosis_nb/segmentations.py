@@ -17,11 +17,11 @@ from tqdm.auto import tqdm
 from .acas import annotate
 from .core import InputError, rng, write_atomically
 from .counting import count_around, count_image, nucleus_options
-from .evaluation import score_events, score_together
+from .evaluation import EVENT_UM, score_events, score_together
 from .instances import agreement, class_iou, count_errors
 from .spheroids import apoptotic_ratio, read_labels, read_slice
 from .tiles import TileSet, assert_apart
-from .whole_images import EVENT_UM, detect_slices, event_points, follow_events, scan_slices, summarise_events, threshold_curve
+from .whole_images import detect_slices, event_points, follow_events, scan_slices, summarise_events, threshold_curve
 
 # %% ../nbs/26_segmentations.ipynb #77b70213
 def richest(
