@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['NAMES', 'SMOOTH_PX', 'LOSSES', 'SCHEDULES', 'LOOK_PX', 'BESIDE_PX', 'Segmented', 'build_unet', 'class_weights',
-           'tversky_index', 'boundary_f1', 'OverlapLoss', 'learning_rates', 'compile_unet', 'best_mean_iou',
-           'train_unet', 'receptive_radius', 'Segmenter', 'tile_sides', 'load_segmenter']
+           'tversky_index', 'boundary_f1', 'gap_recall', 'OverlapLoss', 'learning_rates', 'compile_unet',
+           'best_mean_iou', 'train_unet', 'receptive_radius', 'Segmenter', 'tile_sides', 'load_segmenter']
 
 # %% ../nbs/16_unet.ipynb #17f2653d
 import json, zlib
@@ -93,22 +93,36 @@ def boundary_f1(
     recall = (total(true*widest(predicted, within_px)) + SMOOTH_PX)/(total(true) + SMOOTH_PX)
     return 2*precision*recall/(precision + recall)
 
+def gap_recall(
+    y_true, # (N, h, w, C) of 0 and 1, without the background
+    y_pred, # (N, h, w, C) probabilities
+    within_px=2, # half the width of the widest gap
+    together=False, # all samples as one image
+): # (N, 1); N is 1 for all together; 1 where no two objects are near
+    "How much of the gaps between near objects is seen as background"
+    widest = lambda o: ops.max_pool(o, 2*within_px + 1, 1, 'same')
+    objects = ops.sum(ops.cast(y_true, 'float32'), -1, keepdims=True)
+    gaps = 1 - widest(1 - widest(objects)) - objects # what a closing fills
+    seen = gaps*(1 - ops.sum(ops.cast(y_pred, 'float32'), -1, keepdims=True))
+    return (_total(seen, together) + SMOOTH_PX)/(_total(gaps, together) + SMOOTH_PX)
+
 @keras.saving.register_keras_serializable('apoptosis_nb')
 class OverlapLoss(keras.losses.Loss):
-    "Dice on intact and Tversky on apoptotic pixels, weighted (thesis Eqs. 19-22), focal and with outlines where wanted"
+    "Dice on intact and Tversky on apoptotic pixels, weighted (thesis Eqs. 19-22), focal, with outlines and gaps where wanted"
     def __init__(
         self,
         weights=(.5, .5), # of the intact and the apoptotic class, summing to 1
         beta=.3, # of the apoptotic class's Tversky index
         gamma=1., # exponent; 1: Eq. 22; .75: focal
         boundary=0., # share, 0 to 1, of the outlines' F1 in the loss
+        gaps=0., # share, 0 to 1, of the gaps' recall in the loss
         together=False, # the samples of a batch as one image, so that one without a class does no harm
         name='overlap_loss',
         **options, # of keras.losses.Loss
     ):
         super().__init__(name=name, **options)
         if min(weights) < 0 or abs(sum(weights) - 1) > 1e-6: raise InputError(f'weights {weights}: none below 0, and their sum must be 1')
-        self.weights, self.beta, self.gamma, self.boundary, self.together = tuple(map(float, weights)), float(beta), float(gamma), float(boundary), bool(together)
+        self.weights, self.beta, self.gamma, self.boundary, self.gaps, self.together = tuple(map(float, weights)), float(beta), float(gamma), float(boundary), float(gaps), bool(together)
 
     def call(self, y_true, y_pred): # (N, h, w, 3) of 0 and 1, (N, h, w, 3) probabilities -> (N,), or (1,)
         weights = ops.convert_to_tensor(self.weights, 'float32')
@@ -116,15 +130,17 @@ class OverlapLoss(keras.losses.Loss):
         if self.gamma != 1: missing = (missing + 1e-6)**self.gamma # its slope at 0 is infinite
         loss = ops.sum(weights*missing, -1)
         if self.boundary: loss = (1 - self.boundary)*loss + self.boundary*ops.sum(weights*(1 - boundary_f1(y_true[..., 1:], y_pred[..., 1:], together=self.together)), -1)
+        if self.gaps: loss = (1 - self.gaps)*loss + self.gaps*(1 - gap_recall(y_true[..., 1:], y_pred[..., 1:], together=self.together)[:, 0])
         return loss
 
-    def get_config(self): return dict(super().get_config(), weights=self.weights, beta=self.beta, gamma=self.gamma, boundary=self.boundary, together=self.together)
+    def get_config(self): return dict(super().get_config(), weights=self.weights, beta=self.beta, gamma=self.gamma, boundary=self.boundary, gaps=self.gaps, together=self.together)
 
 LOSSES = { # name: function of the class weights
     'dice_tversky': lambda weights: OverlapLoss(weights, together=True),
     'cross_entropy': lambda weights: keras.losses.CategoricalCrossentropy(),
     'focal_tversky': lambda weights: OverlapLoss(weights, gamma=.75, together=True),
-    'boundary': lambda weights: OverlapLoss(weights, boundary=.3, together=True)}
+    'boundary': lambda weights: OverlapLoss(weights, boundary=.3, together=True),
+    'gaps': lambda weights: OverlapLoss(weights, gaps=.2, together=True)}
 
 # %% ../nbs/16_unet.ipynb #67a227a5
 SCHEDULES = { # what the thesis shows, and `end`, which is ours: batch_size, epochs, first and last learning rate, how it falls
