@@ -68,6 +68,8 @@ class WeightedCrossEntropy(keras.losses.Loss):
     def get_config(self): return dict(super().get_config(), beta=self.beta)
 
 # %% ../nbs/10_classifier.ipynb #2d4c7e8e
+def _log_odds(probabilities): return logit(np.clip(np.asarray(probabilities, float), 1e-7, 1 - 1e-7))
+
 class Classifier:
     "A trained network and what one must know to use it"
     def __init__(
@@ -78,13 +80,16 @@ class Classifier:
         normalisation='image', # of raw crops, one of `preprocessing.NORMALISATIONS`
         batch=128, # windows computed at once
         views=1, # of a window's eight orientations, over which the log odds of raw crops are averaged
+        crop_normalisation=None, # of raw crops, where it differs from that of images
+        crop_log_odds=0., # added to those of raw crops, where an event is more frequent than in a scan: one threshold serves both
         second_look=False, # was the threshold chosen for events that are looked at again? See `scanning.detect`
         **about, # anything else worth keeping, for JSON
     ):
-        if normalisation not in NORMALISATIONS: raise InputError(f'normalisation {normalisation!r}: choose one of {", ".join(NORMALISATIONS)}')
+        for o in {normalisation, crop_normalisation or normalisation} - {*NORMALISATIONS}: raise InputError(f'normalisation {o!r}: choose one of {", ".join(NORMALISATIONS)}')
         self.model, self.window_px = model, model.input_shape[1]
         if keras.backend.backend() == 'tensorflow': model.jit_compile = False # compiling costs seconds and gains nothing here
         self.threshold, self.pixel_size_um, self.normalisation, self.batch, self.views, self.second_look, self.about = float(threshold), pixel_size_um, normalisation, batch, views, second_look, about
+        self.crop_normalisation, self.crop_log_odds = crop_normalisation, float(crop_log_odds)
 
     def __repr__(self): return f'Classifier({self.window_px} px windows of {self.pixel_size_um} um/px, normalisation={self.normalisation!r}, threshold={self.threshold:.3g})'
 
@@ -104,7 +109,7 @@ class Classifier:
                 seen = (turn(part, np.full(len(part), view)) if view else part)[..., None]
                 padded = np.pad(seen, [(0, self.batch - len(part)), (0, 0), (0, 0), (0, 0)])
                 each.append(np.asarray(self.model.predict_on_batch(padded))[:len(part), 0])
-            found[i:i + self.batch] = each[0] if views == 1 else expit(logit(np.clip(np.asarray(each, float), 1e-7, 1 - 1e-7)).mean(0))
+            found[i:i + self.batch] = each[0] if views == 1 else expit(_log_odds(each).mean(0))
         return found
 
     def predict(
@@ -112,10 +117,12 @@ class Classifier:
         crops, # (N, window_px, window_px) raw, any integer or float dtype
     ): # float32 (N,)
         "The probabilities of raw crops"
-        return self.probabilities(normalise(crops, self.normalisation), self.views)
+        found = self.probabilities(normalise(crops, self.crop_normalisation or self.normalisation), self.views)
+        return expit(_log_odds(found) + self.crop_log_odds).astype(np.float32) if self.crop_log_odds else found
 
     def metadata(self): # dict
-        return dict(self.about, threshold=self.threshold, pixel_size_um=self.pixel_size_um, normalisation=self.normalisation, views=self.views, second_look=self.second_look)
+        return dict(self.about, threshold=self.threshold, pixel_size_um=self.pixel_size_um, normalisation=self.normalisation, views=self.views, second_look=self.second_look,
+                    crop_normalisation=self.crop_normalisation, crop_log_odds=self.crop_log_odds)
 
     def save(
         self,
