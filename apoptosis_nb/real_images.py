@@ -20,7 +20,7 @@ from .core import InputError, rng
 from .counting import count_mask, fill_holes, split_nuclei
 from .evaluation import EVENT_UM, score_events, score_together
 from .instances import agreement, class_iou, count_errors, instance_scores
-from .mitocheck import CROP_PX, PIXEL_SIZE_UM
+from .mitocheck import CROP_PX, PIXEL_SIZE_UM, vary
 from .preprocessing import estimate_pixel_size, normalise, preprocess
 from .segmentations import LEAST_SCORES
 from .tiles import TileSet, stretch
@@ -105,6 +105,7 @@ def compose_field(
     uneven=0., # greatest light of an uneven background, in grey values of the crops
     bits=8, # of the image: 8, or 16 with another gain and offset in every field
     weights=None, # (N,) how often a crop is drawn, among the apoptotic ones and among the others; all alike unless given
+    varied=False, # each cell at any angle, somewhat larger, smaller, brighter or darker, as by `mitocheck.vary`; otherwise in one of its eight orientations
 ): # image uint8 or uint16 (Y, X); classes uint8 (Y, X); nuclei int (Y, X), numbered from 1; events (M, 2) y, x in px
     "A field of cells from crops, with its truth"
     if not apoptotic.any() or apoptotic.all(): raise InputError('crops of apoptotic cells and of others are needed: give some of both')
@@ -116,7 +117,7 @@ def compose_field(
     for _ in range(n_cells):
         event = random.random() < apoptotic_share
         i = random.choice(np.flatnonzero(apoptotic == event), p=chance[event])
-        crop = turn(crops[i][None], [random.integers(8)])[0].astype(float)
+        crop = (vary(crops[i], random, shift_px=0) if varied else turn(crops[i][None], [random.integers(8)])[0]).astype(float)
         mask = cell_mask(crop, event)
         edge = mask[[0, -1]].any() or mask[:, [0, -1]].any() # cut off by the crop's border
         if edge or not mask.any(): continue
