@@ -33,7 +33,7 @@ def check_pixel_size(
     try: um = float(um)
     except (TypeError, ValueError): raise InputError(f'{name}: the pixel size must be a number of um, not {um!r}') from None
     if .01 <= um <= 10: return um
-    raise InputError(f'{name}: a pixel size of {um:g} um is not plausible (0.01 to 10 um); correct it in the file, or give the right pixel_size_um')
+    raise InputError(f'{name}: a pixel size of {um:g} um is not plausible (0.01 to 10 um); correct it in the file, or give the right one with pixel_size_um (in a shell --pixel-size)')
 
 # %% ../nbs/01_images.ipynb #28700c1d
 UM = {'m': 1e6, 'cm': 1e4, 'mm': 1e3, 'um': 1, 'µm': 1, 'μm': 1, '\\u00b5m': 1, 'micron': 1, 'microns': 1, 'micrometer': 1, 'micrometre': 1, 'nm': 1e-3,
@@ -58,7 +58,7 @@ def _tag_sizes(tif, page):
         return tuple(o * um if o and um else None for o in (y, x, imagej.get('spacing')))
     um = {2: 25400, 3: 1e4}.get(int(page.tags['ResolutionUnit'].value)) if 'ResolutionUnit' in page.tags else None
     y, x = (o * um if o and um else None for o in (y, x))
-    if um == 25400 and x and not .01 <= x <= 10: y = x = None
+    if x and not .01 <= x <= 10: y = x = None
     return y, x, None
 
 def _sizes(y, x, z, path, pixel_size_um):
@@ -67,14 +67,14 @@ def _sizes(y, x, z, path, pixel_size_um):
     if pixel_size_um is not None: return check_pixel_size(pixel_size_um, path), z
     if x is None: return None, z
     if y is not None and abs(y / x - 1) > .01:
-        raise InputError(f'{path}: its pixels are not square ({y:g} x {x:g} um); resample the image, or give pixel_size_um')
+        raise InputError(f'{path}: its pixels are not square ({y:g} x {x:g} um); resample the image, or give pixel_size_um (in a shell --pixel-size)')
     return check_pixel_size(x, path), z
 
 # %% ../nbs/01_images.ipynb #0a3797b2
 @dataclass(frozen=True, eq=False)
 class Stack:
     "The planes of one image, as they are in its file"
-    pixels: np.ndarray # (Z, Y, X), the file's dtype
+    pixels: np.ndarray # (Z, Y, X), the file's dtype; uint8 for single bits
     pixel_size_um: float | None # None: the file does not say
     z_step_um: float | None # distance of neighbouring planes
     name: str # the file's name; where it holds several images, with the image's after a colon
@@ -85,9 +85,9 @@ class Stack:
 KINDS = dict(tiff=(b'II*\0', b'MM\0*', b'II+\0', b'MM\0+'), lif=(b'\x70\0\0\0',), czi=(b'ZISR',), nd2=(b'\xda\xce\xbe\n',)) # first bytes of a file
 
 def _kind(path):
-    if not path.exists(): raise InputError(f'{path}: there is no such file; check the path')
-    if path.is_dir(): raise InputError(f'{path}: this is a folder; give the image files in it')
     try:
+        if not path.exists(): raise InputError(f'{path}: there is no such file; check the path')
+        if path.is_dir(): raise InputError(f'{path}: this is a folder; give the image files in it')
         with path.open('rb') as f: start = f.read(4)
     except OSError as e: raise InputError(f'{path}: cannot be opened ({e.strerror}); check its permissions') from None
     if not start: raise InputError(f'{path}: the file is empty; copy it again from where it was made')
@@ -317,9 +317,9 @@ def _choose(channel, names, path):
     "The index of the chosen channel"
     if channel is None:
         if len(names) == 1: return 0
-        raise InputError(f'{path}: has {len(names)} channels, {_listed(names)}; choose the one of the nuclei with channel=, by number or name')
+        raise InputError(f'{path}: has {len(names)} channels, {_listed(names)}; choose the one of the nuclei with channel= (in a shell --channel), by number or name')
     number = _number(channel, names)
-    if number is None: raise InputError(f'{path}: there is no channel {channel!r}, or more than one; it has {_listed(names)}')
+    if number is None: raise InputError(f'{path}: there is no channel {channel!r}, or more than one; choose one of {_listed(names)}')
     return number
 
 def _indices(image, places, channel, z, path):
@@ -341,7 +341,8 @@ def _grey(plane, channel, path):
     samples = np.moveaxis(plane, -1, 0)
     colours = samples[:3] if len(samples) > 2 else samples[:1]
     if channel is not None: return samples[_choose(channel, ['red', 'green', 'blue', 'alpha'][:len(samples)] if len(samples) in (3, 4) else [''] * len(samples), path)]
-    if all((o == colours[0]).all() for o in colours): return colours[0]
+    lit = [o for o in colours if o.any()] or colours[:1] # a green picture is its green channel
+    if all((o == lit[0]).all() for o in lit): return lit[0]
     raise InputError(f'{path}: this is an RGB photograph, not an image of one fluorescence channel; save the channel of the nuclei as grey '
                      'values, or choose its colour with channel= (0 red, 1 green, 2 blue)')
 
@@ -387,8 +388,9 @@ def _read(path, channel, pixel_size_um, z, series): # pixels, pixel size, z step
             planes = [image.plane(o) for o in _indices(image, places, channel, z, path)]
             if image.colours: planes = [_grey(o, channel, path) for o in planes]
             pixels, sizes = np.stack(planes), _sizes(*image.um, path, pixel_size_um)
+        if pixels.dtype == bool: pixels = pixels.astype(np.uint8)
         if pixels.ndim != 3 or not pixels.size: raise InputError(f'{path}: has no pixels (shape {pixels.shape}); export it again')
-        if pixels.dtype.kind not in 'buif': raise InputError(f'{path}: its pixels are {pixels.dtype}, not grey values; save their magnitude as 16 bit or float')
+        if pixels.dtype.kind not in 'uif': raise InputError(f'{path}: its pixels are {pixels.dtype}, not grey values; save their magnitude as 16 bit or float')
         if pixels.dtype.kind == 'f' and not np.isfinite(pixels).all():
             n = int((~np.isfinite(pixels)).sum())
             raise InputError(f'{path}: {n} pixel(s) are NaN or infinite; replace them, or export the raw image')
