@@ -16,8 +16,9 @@ import numpy as np, pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from .analysis import IMAGES, _images, _names, analyze, check_out, find_images
+from .analysis import IMAGES, analyze, check_out, find_images
 from .core import InputError, provenance, read_table, rng, write_atomically, write_json, write_table
+from .images import list_images
 from .plots import figure
 from .spheroids import apoptotic_ratio
 from .statistics import MEASURES, TESTS, condition_table, sample_style, smallest_p, spheroid_means, superplot
@@ -298,10 +299,6 @@ def compare(
     else: (folder/'conditions.png').unlink(missing_ok=True)
     return made
 
-def _image_names(paths): # list of str, as images.csv will have them
-    names = _names(paths)
-    return [name for o, own in zip(paths, names) for _, name, _ in _images(o, *own, {stem.casefold() for _, stem in names})]
-
 def analyze_conditions(
     paths, # iterable of str or Path: images, or folders of them
     out, # str or Path of the output folder, made if need be
@@ -316,6 +313,6 @@ def analyze_conditions(
     folder, paths = check_out(out, overwrite), find_images(paths)
     _refuse_replacing(folder, overwrite)
     if test not in TESTS: raise InputError(f'test {test!r}: choose one of {", ".join(TESTS)}')
-    assign_groups(_image_names(paths), groups, pattern, control)
+    assign_groups([name for *_, name in list_images(paths)], groups, pattern, control)
     found = analyze(paths, out, overwrite=overwrite, **options)
     return found, compare(folder, groups, pattern, control, test, overwrite=True)

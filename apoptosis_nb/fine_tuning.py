@@ -22,11 +22,11 @@ from .conditions import assign_groups, match_names, read_groups
 from .core import InputError, cache_folder, data_folder, rng
 from .dsb2018 import image_split, load_dsb2018
 from .evaluation import EVENT_UM, match_events, score_events, score_together
-from .images import read_plane
+from .images import PIXEL_SIZE_UM, file_and_series, read_plane
 from .instances import class_iou
-from .mitocheck import CROP_PX, PIXEL_SIZE_UM, load_mitocheck, plate_split
+from .mitocheck import CROP_PX, load_mitocheck, plate_split
 from .real_images import NEAR_PX, Seen, cell_mask, composed_tiles, count_seen, join_tiles, outlined_tiles
-from .review import Review, file_and_series, find_image, read_shown
+from .review import Review, find_image, read_shown
 from .segmentations import LEAST_SCORES, some_tiles
 from .simulation import simulate_spheroid
 from .spheroids import SpheroidId

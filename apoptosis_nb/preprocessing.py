@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['NORMALISATIONS', 'RADIUS_UM', 'FEWEST', 'check_image', 'rescale', 'histogram', 'background_level',
-           'remove_background', 'gamma', 'preprocess', 'preprocess_steps', 'window_rescale', 'normalise',
-           'estimate_pixel_size']
+           'remove_background', 'gamma', 'preprocess', 'preprocess_steps', 'window_rescale', 'normalise', 'noise_level',
+           'doubts', 'estimate_pixel_size']
 
 # %% ../nbs/07_preprocessing.ipynb #56af5a0b
 import numpy as np
@@ -132,6 +132,28 @@ def normalise(
     if windows.dtype.kind == 'f' and not np.isfinite(windows).all(): raise InputError('the windows hold NaN or infinity: replace these pixels')
     return NORMALISATIONS[how](windows) if len(windows) else np.zeros(windows.shape, np.float32)
 
+# %% ../nbs/07_preprocessing.ipynb #a9000009
+def noise_level(
+    image, # (Y, X), any integer or float dtype
+    apart_px=3, # distance of the pixels that are compared
+): # float, standard deviation in the image's grey values; 0 for an image too narrow to tell
+    "The noise of an image's darker half"
+    light = np.asarray(image)[::max(1, np.size(image)//2**20)].astype(np.float32) # a million pixels tell it as well as all
+    if light.shape[1] <= 2*apart_px: return 0.
+    here, there = light[:, apart_px:-apart_px], (light[:, :-2*apart_px] + light[:, 2*apart_px:])/2
+    return float(np.median(np.abs(here - there))/.6745/1.5**.5)
+
+# %% ../nbs/07_preprocessing.ipynb #a900000c
+def doubts(
+    plane, # (Y, X), any integer or float dtype
+): # list of str, most often empty
+    "What looks wrong with a plane, in words"
+    low, middle, high, top = *np.percentile(plane, [1, 50, 99]), plane.max()
+    full = float((plane == top).mean())
+    if low == high: return []
+    if full > .01: return [f'{full:.0%} of its pixels have the greatest value, {top:g}: it is overexposed, or a mask; what is bright cannot be told apart there']
+    return ['it is brighter between its objects than in them: invert it, if these are the nuclei'] if (middle - low)/(high - low) > .6 else []
+
 # %% ../nbs/07_preprocessing.ipynb #a9000006
 RADIUS_UM = 6. # of the largest disc in a typical nucleus
 FEWEST = 5 # objects that an estimate needs
@@ -142,7 +164,8 @@ def estimate_pixel_size(
 ): # float, um
     "The pixel size at which the nuclei of a plane have a typical size"
     light = ndi.gaussian_filter(np.asarray(plane, np.float32), 1)
-    foreground = ndi.binary_fill_holes(light > threshold_otsu(light)) if np.ptp(light) else np.zeros(light.shape, bool)
+    least = np.percentile(light, 25) + 6*noise_level(light)
+    foreground = ndi.binary_fill_holes(light > max(threshold_otsu(light), least)) if np.ptp(light) else np.zeros(light.shape, bool)
     depth = ndi.gaussian_filter(ndi.distance_transform_edt(foreground).astype(np.float32), 1)
     tops = peak_local_max(depth, min_distance=3, threshold_abs=1.5, exclude_border=False)
     if len(tops) < FEWEST and otherwise: return otherwise

@@ -5,12 +5,11 @@
 # %% auto #0
 __all__ = ['WHOLE', 'KEY', 'CORRECTIONS', 'ACTIONS', 'OTHER', 'NAMES', 'OVERVIEW_PX', 'STYLES', 'CIRCLE_UM', 'SCRIPT', 'STYLE',
            'Tables', 'read_analysis', 'read_corrections', 'current_objects', 'apply_corrections', 'agreement', 'Review',
-           'file_and_series', 'file_stems', 'corrections_from_rois', 'find_image', 'Plane', 'read_shown',
-           'overview_marks', 'view_marks', 'overview_picture', 'part_picture', 'as_svg', 'listed', 'Walk', 'hit',
-           'Session', 'Reviewer']
+           'corrections_from_rois', 'find_image', 'Plane', 'read_shown', 'overview_marks', 'view_marks',
+           'overview_picture', 'part_picture', 'as_svg', 'listed', 'Walk', 'hit', 'Session', 'Reviewer']
 
 # %% ../nbs/32_review.ipynb #e3200003
-import base64, io, json, re
+import base64, io, json
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cache
@@ -22,7 +21,7 @@ from PIL import Image
 
 from .core import InputError, plain, provenance, read_table, write_json, write_table
 from .evaluation import EVENT_UM, match_events, score_events, score_together, scores
-from .images import read_stack
+from .images import file_and_series, file_stems, read_stack
 from .plots import FALSE, FOUND, MISSED, ORANGE, SKY, display
 from .rois import geojson_objects, outlines, roi_objects
 from .spheroids import apoptotic_ratio
@@ -164,6 +163,7 @@ class Review:
         self.path = self.folder/'corrections.csv'
         self.corrections = read_corrections(self.path)
         current_objects(self.tables, self.corrections) # refuses those of another analysis
+        self.stems = file_stems(self.tables.images.image) # those of broken files are taken too
         usable = self.tables.images[self.tables.images.error.isna()]
         self.planes = list(zip(usable.image, usable.z.astype(int)))
         self.pixel_size_um = dict(zip(self.planes, usable.pixel_size_um.astype(float)))
@@ -242,28 +242,6 @@ class Review:
 def _now(): return datetime.now(timezone.utc).isoformat(timespec='seconds')
 
 # %% ../nbs/32_review.ipynb #e320001d
-def file_and_series(name): # str, the file; str, the image in it, or None where it holds one: of an image as images.csv names it
-    file, colon, series = name.partition(': ')
-    return file, series if colon else None
-
-def file_stems(
-    names, # iterable of str: images as images.csv names them
-): # dict name -> stem of the files in overlays, masks, labels, rois and geojson
-    "What the files of an image are called"
-    names = list(dict.fromkeys(names))
-    files = list(dict.fromkeys(file_and_series(o)[0] for o in names))
-    bare = [o.removesuffix(Path(o).suffix).removesuffix('.ome').strip('/').replace('/', '_') for o in files]
-    stems, own = {o: stem if bare.count(stem) == 1 else o.strip('/').replace('/', '_') for o, stem in zip(files, bare)}, {}
-    taken = {o.casefold() for o in stems.values()}
-    for name in names:
-        file, series = file_and_series(name)
-        own[name] = stem = stems[file]
-        if series is not None:
-            stem += '_' + re.sub(r'[^\w.+-]+', '_', series)[:80].strip('_')
-            own[name] = next(o for o in (stem, *(f'{stem}_{n}' for n in range(2, len(names) + 3))) if o.casefold() not in taken)
-        taken.add(own[name].casefold())
-    return own
-
 def _changed(here, there, accept): # of the plane's `current_objects` and of what came back: (kind, number, x_px, y_px, action) of found objects
     ours = there[there.number.notna()].drop_duplicates(['named', 'number'])
     now, nuclei_too = dict(zip(zip(ours.named, ours.number), ours.kind)), (ours.named == 'nucleus').any()
@@ -291,7 +269,7 @@ def corrections_from_rois(
     same_px=2., # a drawn object that is nearer than this to an added one of its kind is that one
 ): # pd.DataFrame CORRECTIONS: what is new in the file, for `Review.take`
     "What was corrected in ImageJ or QuPath"
-    path, stems = Path(path), file_stems([o for o, _ in review.planes])
+    path, stems = Path(path), {o: review.stems[o] for o, _ in review.planes}
     if image is None: image = next((name for name, stem in stems.items() if stem == path.stem), None)
     if image not in stems: raise InputError(f'{path}: {"is called like no image" if image is None else f"there is no image {image}"} of {review.folder}; give image=, one of {", ".join(stems)}')
     back = geojson_objects(path) if path.suffix.lower() in ('.geojson', '.json') else roi_objects(path)
@@ -340,7 +318,7 @@ def read_shown(
     series = [o for o in file_and_series(image)[1:] if o is not None]
     pixels = read_stack(path, review.made.get('channel'), row.pixel_size_um, *series).pixels
     if z > len(pixels) or pixels.shape[1:] != (row.height_px, row.width_px): raise InputError(f'{path}: has planes {pixels.shape}, but the image that was analysed had {row.height_px} x {row.width_px} px in plane {z}; give images=, the folder of the right one')
-    labels = review.folder/'labels'/f'{file_stems([o for o, _ in review.planes])[image]}.ome.tif'
+    labels = review.folder/'labels'/f'{review.stems[image]}.ome.tif'
     found = [read_stack(labels, o, row.pixel_size_um).pixels[z-1] for o in (0, 1)] if labels.is_file() else (None, None)
     return Plane(image, z, float(row.pixel_size_um), np.rint(255*display(pixels[z-1])).astype(np.uint8), *found)
 

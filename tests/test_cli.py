@@ -1,8 +1,9 @@
 "The commands, with a network that was never trained"
-import subprocess, sys
+import json, subprocess, sys
 from importlib.util import find_spec
+from pathlib import Path
 
-import numpy as np, pandas as pd, pytest
+import numpy as np, pandas as pd, pytest, tifffile
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -157,9 +158,96 @@ def test_labels_and_tables_agree(tmp_path, method):
         if find_spec('roifile'): assert (read_rois(stem / f'rois/{name}.zip', classes.shape)[0] == labels[0]).all()
     for o in (events, nuclei): assert np.allclose(o.distance_um.astype(float), np.hypot(o.x_px.astype(float) - 10, o.y_px.astype(float) - 20)*.65, atol=.01)
 
+BAD = { # what is among a hundred images: how it is made, what is said of it
+    'cut.tif': (lambda path, plane: (tifffile.imwrite(path, plane), path.write_bytes(path.read_bytes()[:9000])), 'copy it again'),
+    'empty.tif': (lambda path, plane: path.touch(), 'the file is empty; copy it again'),
+    'photo.tif': (lambda path, plane: tifffile.imwrite(path, np.stack([plane, plane.T, plane[::-1]], -1), photometric='rgb'), 'save the channel of the nuclei'),
+    'nan.tif': (lambda path, plane: tifffile.imwrite(path, np.where(plane > np.percentile(plane, 99), np.nan, plane).astype('f4')), 'NaN or infinite; replace them'),
+    'dot.tif': (lambda path, plane: tifffile.imwrite(path, plane[:1, :1]), 'less than a nucleus; take a larger image')}
+
+@pytest.mark.parametrize('method, n', [('unet', 100), ('window', 9), ('acas', 9), ('both', 9)])
+def test_bad_images_among_good_ones(root, tmp_path, method, n):
+    planes = [o[140:236, 140:236] for o in read_stack(root / 'data/sample/s01_4Gy_sph1.ome.tif').pixels]
+    good = {f'{i:03}.ome.tif': planes[i % 3] for i in range(n - len(BAD))}
+    for name, plane in good.items(): write_stack(tmp_path / 'in' / name, plane, .65)
+    for name, (make, _) in BAD.items(): make(tmp_path / 'in' / name, planes[0])
+    def run(out, *paths, pictures): return CliRunner().invoke(app, ['analyze', *map(str, paths), '--method', method, '--out', str(tmp_path / out), '--pictures' if pictures else '--no-pictures'])
+    assert run('alone', *(tmp_path / f'in/{i:03}.ome.tif' for i in range(3)), pictures=False).exit_code == 0
+    done = run('out', tmp_path / 'in', pictures=n < 100)
+    assert done.exit_code == 1 and 'Traceback' not in done.output
+    alone, images, events = (pd.read_csv(tmp_path / o).astype(dict(image=str)) for o in ('alone/images.csv', 'out/images.csv', 'out/events.csv'))
+    assert images.image.tolist() == sorted([*good, *BAD]) and len(images) == n
+    errors = images.set_index('image').error.dropna()
+    assert set(errors.index) == set(BAD)
+    for name, (_, remedy) in BAD.items(): assert str(tmp_path / 'in' / name) in errors[name] and remedy in errors[name] and errors[name] in done.output
+    found, counts = images[images.error.isna()], ['n_intact', 'n_apoptotic', 'apoptotic_ratio']
+    assert len(found) == len(good) and alone[counts[:2]].sum().sum() > 0
+    for i, row in enumerate(found[counts].to_numpy(float)): assert np.array_equal(row, alone[counts].iloc[i % 3].to_numpy(float), equal_nan=True)
+    assert events.groupby('image').size().reindex(found.image, fill_value=0).tolist() == found.n_apoptotic.tolist()
+    written = [str(o.relative_to(tmp_path / 'out')) for o in (tmp_path / 'out').rglob('*') if o.is_file()]
+    listed = json.loads((tmp_path / 'out/run.json').read_text())
+    assert sorted(written) == sorted(['images.csv', 'events.csv', 'nuclei.csv', 'run.json', *listed['files']]) and listed['finished'] and not listed['faults']
+    assert not any(Path(o).name.startswith('.') or Path(bad).stem in o for o in written for bad in BAD)
+
+def test_a_fault_of_ours_is_a_row(tmp_path, monkeypatch):
+    "in the middle of an image: the others are analysed, and nothing of that one is left"
+    import apoptosis_nb.analysis
+    for name in 'abc': write_stack(tmp_path / f'in/{name}.ome.tif', picture(64, 64), .65)
+    write = apoptosis_nb.analysis.write_geojson
+    def fail(path, *words): write(path, *words) if path.stem != 'b' else 1/0
+    monkeypatch.setattr(apoptosis_nb.analysis, 'write_geojson', fail)
+    done = CliRunner().invoke(app, ['analyze', str(tmp_path / 'in'), '--method', 'acas', '--out', str(tmp_path / 'out')])
+    images, listed = pd.read_csv(tmp_path / 'out/images.csv'), json.loads((tmp_path / 'out/run.json').read_text())
+    assert done.exit_code == 1 and 'b.ome.tif: could not be analysed (ZeroDivisionError' in done.output and 'Traceback' not in done.output
+    assert images.error.isna().tolist() == [True, False, True] and 'ZeroDivisionError' in listed['faults']['b.ome.tif']
+    assert {o.name.split('.')[0] for o in (tmp_path / 'out/overlays').iterdir()} == {'a', 'c'} == {o.split('/')[1].split('.')[0] for o in listed['files']}
+
+def test_what_folders_hold(tmp_path):
+    "names that need care, links, another spelling of a path, and what is no image"
+    folder = tmp_path / 'Tag 1 (Kölle) [x] %d'
+    for name in ('ä ö.ome.tif', 'UPPER.TIF', 'b.tiff', 'b.png.tif', '細胞.tif', "it's #1.tif"): write_stack(folder / name, picture(64, 64), .65)
+    Image.fromarray(picture(64, 64, 'uint8')).save(folder / 'b.png')
+    for name in ('.hidden.tif', 'notes.txt'): (folder / name).write_text('x')
+    (folder / 'more.tif').mkdir()
+    (folder / 'link.tif').symlink_to(folder / 'b.tiff')
+    (folder / 'dead.tif').symlink_to(folder / 'gone')
+    done = CliRunner().invoke(app, ['analyze', str(folder), str(folder / '../in' / '..' / folder.name / 'b.tiff'), '--method', 'acas', '--out', str(folder / 'Ergebnis ü')])
+    images = pd.read_csv(folder / 'Ergebnis ü/images.csv')
+    assert done.exit_code == 1 and images.image[images.error.notna()].tolist() == ['dead.tif'], done.output
+    assert images.image.tolist() == sorted(['ä ö.ome.tif', 'UPPER.TIF', 'b.tiff', 'b.png.tif', '細胞.tif', "it's #1.tif", 'b.png', 'link.tif', 'dead.tif'])
+    assert {o.name for o in (folder / 'Ergebnis ü/masks').iterdir()} == {f'{o}.ome.tif' for o in ('ä ö', 'UPPER', 'b.tiff', 'b.png', 'b.png_2', '細胞', "it's #1", 'link')}
+
+def test_grey_values_do_not_matter(root, tmp_path):
+    "bit depth, offset and gain drop out; what spoils counts is said; noise holds nothing"
+    plane = read_stack(root / 'data/sample/s01_4Gy_sph1.ome.tif').pixels[0][140:236, 140:236].astype(float)
+    unit = plane/plane.max()
+    same = dict(plain=plane.astype('u2'), twelve_bit=(unit*4095).astype('u2'), offset=(unit*20000 + 20000).astype('u2'), unit=unit.astype('f4'), negative=(unit*20000 - 10000).astype('i2'))
+    other = dict(inverted=(65535*(1 - unit)).astype('u2'), overexposed=np.minimum(unit*3, .3), bits=unit > .3, noise=np.random.default_rng(0).normal(100, 5, (96, 96)).astype('u2'))
+    (tmp_path / 'in').mkdir()
+    for name, pixels in (same | other).items(): tifffile.imwrite(tmp_path / f'in/{name}.tif', pixels)
+    done = CliRunner().invoke(app, ['analyze', str(tmp_path / 'in'), '--out', str(tmp_path / 'out'), '--no-pictures', '--pixel-size', '.65'])
+    assert done.exit_code == 0, done.output
+    counts = pd.read_csv(tmp_path / 'out/images.csv').set_index('image')[['n_intact', 'n_apoptotic']]
+    assert (counts.loc[[f'{o}.tif' for o in same]] - counts.loc['plain.tif']).abs().max(axis=None) <= 1 and counts.loc['plain.tif'].sum() > 1 and counts.loc['noise.tif'].sum() == 0
+    said = [o for o in done.output.splitlines() if o.startswith('Note')]
+    assert [o.split('.tif')[0] for o in said] == ['Note: bits', 'Note: inverted', 'Note: overexposed'] and 'invert it' in said[1]
+
+def test_a_pixel_size_that_cannot_be(detect, tmp_path):
+    write_stack(tmp_path / 'a.ome.tif', picture(200, 200), .1) # discs of 13 px
+    done, _, images = detect(tmp_path / 'a.ome.tif', '--pixel-size', 8)
+    assert done.exit_code == 1 and 'no more than a dot' in images.error[0]
+    done, *_ = detect(tmp_path / 'a.ome.tif', '--pixel-size', 2.9, out='wide')
+    assert done.exit_code == 0 and 'Note: a.ome.tif: its pixels are said to be 2.9 um' in done.output
+
+def test_notes_do_not_bury_the_counts(detect, tmp_path):
+    for i in range(13): Image.fromarray(picture(100, 100, dtype='uint8')).save(tmp_path / f'{i}.png')
+    done, *_ = detect(*tmp_path.glob('*.png'), '--no-pictures')
+    assert done.output.count('Note: ') == 11 and 'Note: 3 more such notes are in' in done.output
+
 def test_a_place_that_is_none(detect, tmp_path):
-    done, *_ = detect(tmp_path / 'a.tif', '--core', '12;40')
-    assert done.exit_code == 1 and '--core 12;40' in done.output
+    for place in ('12;40', '', 'nan,5', '1,2,3'):
+        done, *_ = detect(tmp_path / 'a.tif', '--core', place)
+        assert done.exit_code == 1 and f'--core {place}: give x and y' in done.output
 
 def test_simulate(tmp_path):
     words = ['simulate', str(tmp_path / 'cells'), '--samples', '1', '--spheroids-per-dose', '1', '--size-px', '256', '--count-scale', '.1', '--workers', '1']

@@ -5,8 +5,8 @@ from apoptosis_nb.analysis import analyze
 from apoptosis_nb.core import InputError, write_json, write_table
 from apoptosis_nb.counting import count_mask
 from apoptosis_nb.fine_tuning import compare_networks, corrected_planes, fine_tune, save_tuned, simulated_planes, split_marked, verdict
-from apoptosis_nb.images import write_stack
-from apoptosis_nb.review import Review, file_stems
+from apoptosis_nb.images import file_stems, write_stack
+from apoptosis_nb.review import Review
 from apoptosis_nb.unet import Segmenter, build_unet, load_segmenter
 
 UM = .65

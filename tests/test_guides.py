@@ -1,5 +1,9 @@
 "The guides run from top to bottom, as they are"
 import pandas as pd, pytest
+from typer.testing import CliRunner
+
+from apoptosis_nb.analysis import analyze
+from apoptosis_nb.cli import app
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory): return tmp_path_factory.mktemp('guides') # one for all: the second guide goes on with what the first one found
@@ -14,6 +18,12 @@ def test_analyse_your_images(root, folder):
     images = pd.read_csv(folder / 'found/images.csv')
     assert images.z.tolist() == [1, 2, 3] and images.error.isna().all() and (images.n_intact > 0).all() and (images.pixel_size_um == .65).all()
     assert (folder / 'found.zip').is_file() and (folder / 'found/overlays/spheroid_z1.png').is_file()
+    # the command and the function find the same
+    assert CliRunner().invoke(app, ['analyze', str(folder / 'example'), '--out', str(folder / 'command')]).exit_code == 0
+    analyze([folder / 'example'], folder / 'function', quiet=True)
+    for name in ('images', 'events', 'nuclei'):
+        guide, *others = (pd.read_csv(folder / o / f'{name}.csv', dtype=str).drop(columns='seconds', errors='ignore') for o in ('found', 'command', 'function'))
+        assert len(guide) and all(guide.equals(o) for o in others)
 
 @pytest.mark.slow
 def test_review_and_correct(root, folder):

@@ -5,8 +5,8 @@ import numpy as np, pandas as pd, pytest
 
 from apoptosis_nb.core import InputError, write_json, write_table
 from apoptosis_nb.counting import count_mask
-from apoptosis_nb.images import write_stack
-from apoptosis_nb.review import Review, Reviewer, Session, agreement, corrections_from_rois, file_stems, find_image
+from apoptosis_nb.images import file_stems, write_stack
+from apoptosis_nb.review import Review, Reviewer, Session, agreement, corrections_from_rois, find_image
 from apoptosis_nb.rois import write_rois
 
 UM = .65

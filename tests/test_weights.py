@@ -4,7 +4,7 @@ import os
 import numpy as np, pytest
 
 from apoptosis_nb.classifier import load_classifier
-from apoptosis_nb.networks import packaged_networks
+from apoptosis_nb.core import packaged_networks
 from apoptosis_nb.scanning import detect
 from apoptosis_nb.spheroids import load_index, read_slice
 
