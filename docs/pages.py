@@ -175,7 +175,16 @@ def api_page(module, names): # Markdown
     head = f'# {module.name}\n```{{py:module}} apoptosis_nb.{module.name}\n```\n{linked(module.doc)}. The notebook that makes it, with examples: [{notebook}](../{notebook}).'
     return '\n\n'.join([head, *map(block, module.items)]) + '\n'
 
-def thesis_page(results): # Markdown
+def equations(modules): # Markdown
+    "Which functions compute which of the thesis's equations, as they say themselves"
+    found = {}
+    for module in modules:
+        for o in module.items:
+            for first, last in re.findall(r'Eqs?\. (\d+)(?:-(\d+))?', o.doc):
+                for n in range(int(first), int(last or first) + 1): found.setdefault(n, []).append(f'`{module.name}.{o.name}`')
+    return '\n'.join(f'- Eq. {n}: {", ".join(found[n])}' for n in sorted(found))
+
+def thesis_page(results, modules, names): # Markdown
     run = json.loads((results.folder/'run.json').read_text(encoding='utf-8'))
     maker = {name: path for path, made in results.made.items() for names in made.values() for name in names}
     def link(name): return f'[{escaped(maker[name].stem)}]({maker[name].relative_to(ROOT)})'
@@ -197,7 +206,7 @@ What else the study finds, beyond the thesis, is on the pages of [its notebooks]
     for n in FIGURES:
         name = f'fig_{n:02d}'
         text += f'### Figure {n}\nFrom {link(name)} · {results.files("figure", name, "")}\n\n{results.figure(name, "")}\n\n'
-    return text
+    return text + f'## Equations\n{names.link(equations(modules))}\n'
 
 def listed(title, text, folder): # Markdown
     "A page that lists the notebooks of a folder"
@@ -249,7 +258,7 @@ def main(out):
     of_notebook = {o.notebook: o.name for o in modules}
     pages = {'library.md': listed('The library', 'In the order of the data flow. Each notebook is one module, and imports only from lower numbers.', 'nbs'),
              'study.md': listed('The study', 'In the order in which the `Snakefile` runs them with papermill. The code is shown as it is stored, and below it what the reference run made.', 'nbs/study'),
-             'thesis.md': thesis_page(results), 'CONTRIBUTING.md': read('CONTRIBUTING.md'), 'data/README.md': read('data/README.md'),
+             'thesis.md': thesis_page(results, modules, names), 'CONTRIBUTING.md': read('CONTRIBUTING.md'), 'data/README.md': read('data/README.md'),
              'api/index.md': '# API\nMade from the comments after each parameter. A module is made by the notebook of its name, which shows it at work.\n\n' + '\n'.join(f'- [{o.name}]({o.name}.md): {escaped(o.doc)}' for o in modules)
                  + '\n\n' + toctree('', [o.name for o in modules])}
     if (ROOT/'CHANGELOG.md').is_file(): pages['CHANGELOG.md'] = read('CHANGELOG.md')
