@@ -26,6 +26,12 @@ class Module:
 def comments(text): # {line from 1: its comment without the #}
     return {o.start[0]: re.sub(r'^#\s?', '', o.string) for o in tokenize.generate_tokens(io.StringIO(text).readline) if o.type == tokenize.COMMENT}
 
+def _segment(node, text): # str, as it stands in the lines; ast.get_source_segment splits the whole source every time
+    lines = [o.encode() for o in text[node.lineno - 1:node.end_lineno]]
+    lines[-1] = lines[-1][:node.end_col_offset]
+    lines[0] = lines[0][node.col_offset:]
+    return b'\n'.join(lines).decode()
+
 def _typer(annotation, aliases): # (type, help) of Annotated[type, typer.Option(help=...)], or of a name that stands for it
     annotation = aliases.get(getattr(annotation, 'id', ''), annotation)
     if not (isinstance(annotation, ast.Subscript) and getattr(annotation.value, 'id', '') == 'Annotated'): return ast.unparse(annotation), ''
@@ -42,7 +48,7 @@ def _parameters(node, text, said, aliases, skip=()): # signature, [(name, commen
     def add(arg, star='', default=None):
         if arg.arg in skip: return
         kind, explained = _typer(arg.annotation, aliases) if arg.annotation else ('', '')
-        shown.append(f"{star}{arg.arg}{f': {kind}' if kind else ''}{(' = ' if kind else '=') + ast.get_source_segment(chr(10).join(text), default) if default else ''}")
+        shown.append(f"{star}{arg.arg}{f': {kind}' if kind else ''}{(' = ' if kind else '=') + _segment(default, text) if default else ''}")
         stop = default.end_lineno if default else arg.end_lineno
         found.append((star + arg.arg, explained or (said.get(stop, '') if stop != end else '')))
     for i, (arg, default) in enumerate(zip(positional, defaults)):
@@ -92,6 +98,6 @@ def read_module(
         elif isinstance(node, ast.ClassDef) and node.name in public: items.append(_class(node, text, said, aliases))
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             each = node.value.elts if isinstance(node.value, ast.Tuple) and len(names(node)) == len(node.value.elts) > 1 else [node.value]*len(names(node))
-            items += [Item('data', o, node.lineno, value=ast.get_source_segment(source, v), doc=said.get(node.lineno, '') if node.lineno == node.end_lineno else '') for o, v in zip(names(node), each) if o in public]
+            items += [Item('data', o, node.lineno, value=_segment(v, text), doc=said.get(node.lineno, '') if node.lineno == node.end_lineno else '') for o, v in zip(names(node), each) if o in public]
     for item in items: item.cell = next((cells[i][1] for i in sorted(cells, reverse=True) if i < item.line), '')
     return Module(path.stem, ast.get_docstring(tree) or '', next((o[0] for o in cells.values()), ''), items)
