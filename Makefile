@@ -1,4 +1,5 @@
 # make study [RUN=quick|standard|paper] [CORES=n]   every figure and table into results/RUN
+# make sweep SWEEP=config/sweeps/beta.yaml        a notebook of the study with every combination of some values
 # make reference                                    keep the standard run's tables, figures and record in docs, and its weights in the package, with what was measured of them
 # make test                                         every check; what CI runs
 # make bench                                        how fast, as ratios measured side by side
@@ -18,7 +19,7 @@ export TF_CPP_MIN_LOG_LEVEL = 3
 unexport PYTHONDONTWRITEBYTECODE
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
-.PHONY: study test bench docs readme reference setup
+.PHONY: study sweep test bench docs readme reference setup
 
 # A run that was killed leaves its lock behind; it is taken away unless a snakemake of this folder still runs.
 study: setup
@@ -26,6 +27,10 @@ study: setup
 		.venv/bin/snakemake --configfile config/$(RUN).yaml --cores 1 --quiet all --unlock; fi
 	.venv/bin/snakemake --configfile config/$(RUN).yaml --cores $(CORES) --rerun-incomplete --retries 2
 	@cat results/$(RUN)/summary.md
+
+SWEEP ?= config/sweeps/beta.yaml
+sweep: setup
+	.venv/bin/apoptosis-nb sweep $(SWEEP) --workers $(CORES)
 
 define IDLE
 import os, psutil, sys
