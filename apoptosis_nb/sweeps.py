@@ -55,7 +55,10 @@ def read_sweep(
         if name == 'results': raise InputError(f'{path}: each run has its own folder of results; leave results out')
         if name not in names: raise InputError(f'{path}: {notebook.name} has no parameter {name}; it has {", ".join(get_close_matches(name, names, 3) or names)}')
     if set(given) & set(vary): raise InputError(f'{path}: {", ".join(set(given) & set(vary))} is both given and varied')
-    return Sweep(notebook, vary, given, Path(said['start']) if said.get('start') else None, Path(said.get('out') or f'results/sweeps/{path.stem}'))
+    start = Path(said['start']) if said.get('start') else None
+    own = Path('data/simulated')/start.name if start else Path()
+    if 'data' in names and 'data' not in {*given, *vary} and own.name and own.is_dir(): given = {**given, 'data': str(own)} # the spheroids of that run
+    return Sweep(notebook, vary, given, start, Path(said.get('out') or f'results/sweeps/{path.stem}'))
 
 def combinations(
     vary, # dict of parameter: list of values
