@@ -85,7 +85,9 @@ def borrow(
     for path in (o for part in LENT for o in (start/part).rglob('*') if o.is_file()):
         link = folder/path.relative_to(start)
         link.parent.mkdir(parents=True, exist_ok=True)
-        if not link.exists(): link.unlink(missing_ok=True); link.symlink_to(path)
+        if link.exists(): continue
+        link.unlink(missing_ok=True) # one that leads nowhere
+        link.symlink_to(path)
 
 # %% ../nbs/36_sweeps.ipynb #f600000c
 def _ended_well(executed, parameters): # bool

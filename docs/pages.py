@@ -133,7 +133,7 @@ def notebook_page(path, names, module='', more=''): # the notebook as JSON
         said = re.match(r'#\|\s*([^\n]*)\n?', text)
         directive = said[1].strip() if said else ''
         if directive.startswith(('hide', 'default_exp')) and directive != 'hide_input': continue
-        if "'google.colab' in sys.modules: subprocess" in text: continue # the link to Colab stands for it
+        if not module and ("'google.colab' in sys.modules" in text or text.startswith('from apoptosis_nb.colab import offer')): continue # the link to Colab stands for them
         if directive == 'export': cells.append(markdown_cell(f'(cell-{cell["id"]})=', f'at-{cell["id"]}'))
         tags = list(cell['metadata'].get('tags', []))
         if directive in ('echo: false', 'hide_input'): tags.append('remove-input')
