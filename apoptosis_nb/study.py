@@ -52,7 +52,8 @@ def check_parameters(
             raise InputError(f'{name}: this notebook has no such parameter{f"; did you mean {near[0]}?" if near else "."} It has {", ".join(kinds)}')
     for name, kind in kinds.items():
         if not _fits(variables[name], kind): raise InputError(f'{name} = {variables[name]!r}: must be {kind.__name__ if get_origin(kind) is None else kind}')
-    for condition in conditions:
+    seeds = [condition for name, condition in (('seed', 'seed >= 0'), ('seeds', 'min(seeds) >= 0')) if name in kinds]
+    for condition in (*conditions, *seeds):
         if eval(condition, dict(variables)): continue
         named = [o.id for o in ast.walk(ast.parse(condition)) if isinstance(o, ast.Name) and o.id in kinds]
         raise InputError(f'{", ".join(f"{o} = {variables[o]!r}" for o in dict.fromkeys(named))}: must be such that {condition}')
