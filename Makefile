@@ -5,7 +5,7 @@
 # make colab                                        every notebook with Google Colab's Python and versions, half an hour; skipped where they cannot be had
 # make bench                                        how fast, as ratios measured side by side
 # make docs                                         the documentation site into _docs; a warning or a broken link stops it
-# make readme                                       README.md from nbs/index.ipynb, which reads the reference run and the notebooks
+# make readme                                       README.md, with its picture, from nbs/index.ipynb, which reads the reference run and the notebooks
 # make setup-cells                                  the setup cell of nbs/37_colab.ipynb into every guide and notebook of the study
 # Each sets up .venv by itself first; PYTHON=... chooses the Python (3.11 to 3.13) that makes it.
 
@@ -69,6 +69,7 @@ bench: setup
 	.venv/bin/python tests/bench.py
 
 readme: setup
+	python docs/first_page.py
 	jupyter nbconvert --log-level ERROR --to notebook --execute --inplace nbs/index.ipynb
 	nbdev_clean --fname nbs/index.ipynb
 	jupyter nbconvert --log-level ERROR --to markdown --no-input --output-dir . --output README nbs/index.ipynb

@@ -268,7 +268,7 @@ def main(out):
                                   + toctree('Change', [o for o in ('CONTRIBUTING', 'CHANGELOG') if f'{o}.md' in pages]))
     notebooks = {str(o.relative_to(ROOT)): notebook_page(o, names, of_notebook.get(o.name, '') if folder == 'nbs' else '', made_page(o, results) if folder == 'nbs/study' else '')
                  for folder in ('nbs', 'nbs/guides', 'nbs/study') for o in by_number(folder)}
-    files = [str(o.relative_to(ROOT)) for folder in (REFERENCE, 'data/thesis') for o in sorted((ROOT/folder).rglob('*')) if o.suffix in ('.png', '.csv', '.json')]
+    files = [str(o.relative_to(ROOT)) for folder in (REFERENCE, 'data/thesis') for o in sorted((ROOT/folder).rglob('*')) if o.suffix in ('.png', '.csv', '.json')] + ['docs/in_and_out.png']
     staged = {*pages, *notebooks, *files}
     for name, text in pages.items():
         (out/name).parent.mkdir(parents=True, exist_ok=True)
