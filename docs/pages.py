@@ -228,6 +228,7 @@ def home_page(more): # Markdown
     "README.md, with doors instead of the list of notebooks"
     guides = ', '.join(f'[{heading(o)[0].lower()}]({o.relative_to(ROOT)})' for o in by_number('nbs/guides'))
     first, *sections = re.split(r'^(?=## )', read('README.md'), flags=re.M)
+    first = re.sub(r'^All of this as a site.*\n', '', first, flags=re.M) # which is here
     return re.sub(r'(?=^!\[)', lambda _: DOORS % guides, first, count=1, flags=re.M) + ''.join(o for o in sections if not o.startswith('## What is where')) + '\n' + more
 
 # Links
