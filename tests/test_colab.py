@@ -176,6 +176,18 @@ def test_guide(colab_venv, checkout, name):
     in_colab(colab_venv, checkout, ['papermill', f'nbs/guides/{name}.ipynb', f'{name}.ipynb', '-k', 'python3', '--no-progress-bar', '-y', json.dumps(SMALL.get(name, {}))], checkout)
 
 @pytest.mark.colab
+def test_study_as_far_as_a_notebook(colab_venv, source, tmp_path):
+    "what a notebook of the study starts from, made by a Snakemake that is not installed"
+    for name in ('nbs', 'config', 'Snakefile'): (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, source / name)
+    git = ['git', '-C', source, '-c', 'user.name=test', '-c', 'user.email=test@example.org']
+    for command in (['init', '-q', '-b', 'main'], ['add', '-A'], ['commit', '-q', '-m', 'all']): subprocess.run([*git, *command], check=True)
+    installed = lambda: subprocess.run([colab_venv / 'bin/python', '-m', 'pip', 'list', '--format=freeze'], capture_output=True, text=True, check=True).stdout
+    before, code = installed(), f"import apoptosis_nb.colab as colab; colab.REPOSITORY = 'file://{source}'; colab.run_study('50_split', 'smoke', 1)"
+    in_colab(colab_venv, ROOT, [colab_venv / 'bin/python', '-c', code], tmp_path)
+    assert (tmp_path / 'results/smoke/tables/splits.csv').is_file() and (tmp_path / 'data/simulated/smoke/index.csv').is_file()
+    assert installed() == before
+
+@pytest.mark.colab
 def test_study(colab_venv, checkout):
     "at small sizes; snakemake is this environment's, papermill and the kernels are Colab's"
     pytest.importorskip('snakemake')
