@@ -1,9 +1,12 @@
 # make study [RUN=quick|standard|paper] [CORES=n]   every figure and table into results/RUN
+# make sweep SWEEP=config/sweeps/beta.yaml        a notebook of the study with every combination of some values
 # make reference                                    keep the standard run's tables, figures and record in docs, and its weights in the package, with what was measured of them
 # make test                                         every check; what CI runs
+# make colab                                        every notebook with Google Colab's Python and versions, half an hour; skipped where they cannot be had
 # make bench                                        how fast, as ratios measured side by side
 # make docs                                         the documentation site into _docs; a warning or a broken link stops it
-# make readme                                       README.md from nbs/index.ipynb, which reads the reference run and the notebooks
+# make readme                                       README.md, with its picture, from nbs/index.ipynb, which reads the reference run and the notebooks
+# make setup-cells                                  the setup cell of nbs/37_colab.ipynb into every guide and notebook of the study
 # Each sets up .venv by itself first; PYTHON=... chooses the Python (3.11 to 3.13) that makes it.
 
 RUN ?= quick
@@ -18,7 +21,7 @@ export TF_CPP_MIN_LOG_LEVEL = 3
 unexport PYTHONDONTWRITEBYTECODE
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
-.PHONY: study test bench docs readme reference setup
+.PHONY: study sweep test colab bench docs readme setup-cells reference setup
 
 # A run that was killed leaves its lock behind; it is taken away unless a snakemake of this folder still runs.
 study: setup
@@ -26,6 +29,10 @@ study: setup
 		.venv/bin/snakemake --configfile config/$(RUN).yaml --cores 1 --quiet all --unlock; fi
 	.venv/bin/snakemake --configfile config/$(RUN).yaml --cores $(CORES) --rerun-incomplete --retries 2
 	@cat results/$(RUN)/summary.md
+
+SWEEP ?= config/sweeps/beta.yaml
+sweep: setup
+	.venv/bin/apoptosis-nb sweep $(SWEEP) --workers $(CORES)
 
 define IDLE
 import os, psutil, sys
@@ -55,13 +62,20 @@ test: setup
 	.venv/bin/nbdev_test --n_workers 2
 	.venv/bin/python -m pytest
 
+colab: setup
+	.venv/bin/python -m pytest -m 'colab or not colab' tests/test_colab.py
+
 bench: setup
 	.venv/bin/python tests/bench.py
 
 readme: setup
+	python docs/first_page.py
 	jupyter nbconvert --log-level ERROR --to notebook --execute --inplace nbs/index.ipynb
 	nbdev_clean --fname nbs/index.ipynb
 	jupyter nbconvert --log-level ERROR --to markdown --no-input --output-dir . --output README nbs/index.ipynb
+
+setup-cells: setup
+	python -c 'from apoptosis_nb.colab import write_setup_cells; print(*write_setup_cells(), sep="\n")'
 
 docs: .venv/docs-installed
 	rm -rf _proc

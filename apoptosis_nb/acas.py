@@ -39,8 +39,8 @@ class Thresholds:
 # %% ../nbs/18_acas.ipynb #63c28531
 def chromatin(
     image, # (Y, X), any integer or float dtype
-    pixel_size_um,
-    thresholds=Thresholds(),
+    pixel_size_um, # um per px
+    thresholds=Thresholds(), # of the four steps
 ): # bool (Y, X), chromatin; float (Y, X), light in typical nuclei, 0 outside chromatin
     "Where chromatin is, and how bright"
     linear, smooth = remove_background(rescale(check_image(image))), thresholds.smooth_um/pixel_size_um
@@ -56,8 +56,8 @@ def chromatin(
 # %% ../nbs/18_acas.ipynb #62a0563e
 def measure_bright(
     light, # (Y, X), light in typical nuclei
-    pixel_size_um,
-    thresholds=Thresholds(),
+    pixel_size_um, # um per px
+    thresholds=Thresholds(), # of the four steps
 ): # pd.DataFrame area_um2, peak, roundness, ring (light around, in its own); int (Y, X), its labels, row i being label i + 1
     "What is bright, measured"
     labels, n = ndi.label(light > thresholds.bright, np.ones((3, 3)))
@@ -76,10 +76,10 @@ def _length_px(shape):
 
 def find_fragments(
     light, # (Y, X), light in typical nuclei
-    pixel_size_um,
-    thresholds=Thresholds(),
+    pixel_size_um, # um per px
+    thresholds=Thresholds(), # of the four steps
 ): # bool (Y, X)
-    "Step 1: apoptotic fragments"
+    "Step 1: apoptotic fragments (thesis 2.1.5)"
     found, labels = measure_bright(light, pixel_size_um, thresholds)
     good = found.area_um2.between(*thresholds.fragment_um2) & (found.peak >= thresholds.peak) & (found.roundness >= thresholds.roundness) & (found.ring <= thresholds.ring_share)
     return np.append(False, good.to_numpy(bool))[labels]
@@ -87,9 +87,9 @@ def find_fragments(
 # %% ../nbs/18_acas.ipynb #0e47d9a1
 def annotate(
     image, # (Y, X), any integer or float dtype
-    pixel_size_um,
+    pixel_size_um, # um per px
     core_px=None, # y, x of the core's centre
-    thresholds=Thresholds(),
+    thresholds=Thresholds(), # of the four steps
 ): # Counted: nuclei, events and their labels
     "The classical annotator's four steps (thesis 2.1.5)"
     check_pixel_size(pixel_size_um, 'image')
@@ -105,11 +105,11 @@ def annotate(
 # %% ../nbs/18_acas.ipynb #006771dd
 def annotate_slices(
     images, # (Z, Y, X) or list of (Y, X), the slices in order
-    pixel_size_um,
+    pixel_size_um, # um per px
     core_px=None, # y, x of the core's centre
-    thresholds=Thresholds(),
+    thresholds=Thresholds(), # of the four steps
 ): # nuclei, events: pd.DataFrame slice (1, 2, 3 and merged 4), x_px, y_px, distance_um; summary: pd.DataFrame slice, n_intact, n_apoptotic, apoptotic_ratio
-    "The three reports on a spheroid"
+    "The three reports on a spheroid (thesis Fig. 9)"
     each = [annotate(o, pixel_size_um, core_px, thresholds) for o in images]
     tables = [pd.concat([getattr(o, what).assign(z=z) for z, o in enumerate(each, 1)], ignore_index=True) for what in ('nuclei', 'events')]
     nuclei, events = (acas_report(o, MERGE_UM/pixel_size_um) for o in tables)

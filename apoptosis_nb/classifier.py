@@ -50,13 +50,18 @@ class WeightedCrossEntropy(keras.losses.Loss):
     def __init__(
         self,
         beta=4., # weight of the positive windows
-        name='weighted_cross_entropy',
+        name='weighted_cross_entropy', # in a training's log
         **options, # of keras.losses.Loss
     ):
         super().__init__(name=name, **options)
         self.beta = float(beta)
 
-    def call(self, y_true, y_pred): # (N, 1) labels, (N, 1) probabilities -> (N,) losses
+    def call(
+        self,
+        y_true, # (N, 1) labels
+        y_pred, # (N, 1) probabilities
+    ): # (N,)
+        "The loss of each window"
         logits = getattr(y_pred, '_keras_logits', None) # TensorFlow keeps what went into the sigmoid
         if logits is not None: log_p, log_not_p = -ops.softplus(-logits), -ops.softplus(logits)
         else:
@@ -65,7 +70,7 @@ class WeightedCrossEntropy(keras.losses.Loss):
         y = ops.cast(y_true, log_p.dtype)
         return -ops.mean(self.beta*y*log_p + (1 - y)*log_not_p/self.beta, axis=-1)
 
-    def get_config(self): return dict(super().get_config(), beta=self.beta)
+    def get_config(self): return dict(super().get_config(), beta=self.beta) # dict, for Keras
 
 # %% ../nbs/10_classifier.ipynb #2d4c7e8e
 def _log_odds(probabilities): return logit(np.clip(np.asarray(probabilities, float), 1e-7, 1 - 1e-7))
@@ -120,7 +125,8 @@ class Classifier:
         found = self.probabilities(normalise(crops, self.crop_normalisation or self.normalisation), self.views)
         return expit(_log_odds(found) + self.crop_log_odds).astype(np.float32) if self.crop_log_odds else found
 
-    def metadata(self): # dict
+    def metadata(self): # dict for JSON
+        "What the file says about the network"
         return dict(self.about, threshold=self.threshold, pixel_size_um=self.pixel_size_um, normalisation=self.normalisation, views=self.views, second_look=self.second_look,
                     crop_normalisation=self.crop_normalisation, crop_log_odds=self.crop_log_odds)
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['app', 'GROUPS', 'PATTERN', 'CONTROL', 'MOST_NOTES', 'simulate', 'Original', 'fetch', 'Method', 'analyze', 'Test',
-           'compare', 'models']
+           'compare', 'models', 'sweep']
 
 # %% ../nbs/90_cli.ipynb #c0e68868
 import logging, os
@@ -195,3 +195,19 @@ def models(
             for o in models_table().itertuples():
                 typer.echo(f'{o.name}: {o.finds}\n  --method {o.method} --weights {o.name}; {o.pixel_size_um:g} um a pixel, threshold {o.threshold:.3g}\n  {o.result}\n')
             typer.echo('The whole card of one: apoptosis-nb models NAME')
+
+# %% ../nbs/90_cli.ipynb #f6100002
+@app.command()
+def sweep(
+    file: Annotated[Path, typer.Argument(help='YAML with the lines notebook, start, given, vary; config/sweeps/beta.yaml is an example.')],
+    workers: Annotated[int, typer.Option(min=1, help='Runs at the same time.')] = 1,
+):
+    """Run a notebook of the study with every combination of some values.
+
+    The tables of all runs, and summary.md with all of them, are in results/sweeps/NAME. What has run already is not run again.
+    """
+    with _plainly():
+        from apoptosis_nb.sweeps import read_sweep, run_sweep
+        asked = read_sweep(file)
+        run_sweep(asked, workers)
+        typer.echo((asked.out/'summary.md').read_text(encoding='utf-8'), nl=False)

@@ -155,9 +155,9 @@ def assign_groups(
 # %% ../nbs/31_conditions.ipynb #c310000f
 def made_up_analysis(
     conditions=dict(untreated=.02, irradiated=.06, drug=.02), # name: share of nuclei that die
-    n_samples=3,
+    n_samples=3, # each with all conditions
     n_spheroids=3, # of each condition in each sample
-    seed=0,
+    seed=0, # int, of all random numbers
 ): # pd.DataFrame as images.csv, of images like day1_untreated_1.tif with three planes; as events.csv, without events
     "Counts of an experiment that never was, for examples"
     random, rows = rng(seed, 'made-up analysis'), []

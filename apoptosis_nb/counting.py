@@ -42,10 +42,10 @@ def _areas(labels): return np.bincount(labels[labels > 0], minlength=1) # px of 
 
 def fill_holes(
     foreground, # bool (Y, X)
-    pixel_size_um,
+    pixel_size_um, # um per px
     largest_um2=HOLE_UM2, # larger holes stay
 ): # bool (Y, X)
-    "Fill the holes of objects"
+    "Fill the holes of objects (thesis 3.2.3)"
     holes, n = ndi.label(ndi.binary_fill_holes(foreground) & ~foreground)
     if not n: return foreground.copy()
     small = _areas(holes) * pixel_size_um**2 <= largest_um2
@@ -54,10 +54,10 @@ def fill_holes(
 
 def drop_small(
     labels, # int (Y, X), 0 background
-    pixel_size_um,
+    pixel_size_um, # um per px
     smallest_um2, # smaller objects go
 ): # int32 (Y, X), the rest numbered from 1 without gaps
-    "Drop the objects that are too small to count"
+    "Drop the objects that are too small to count (thesis 3.2.3)"
     area_px = _areas(labels)
     keep = (area_px > 0) & (area_px * pixel_size_um**2 >= smallest_um2)
     return np.where(keep, np.cumsum(keep), 0).astype(np.int32)[labels]
@@ -74,12 +74,12 @@ def _pieces(shape, pixel_size_um, smooth_um, rise_um):
 
 def split_nuclei(
     foreground, # bool (Y, X), intact nuclei
-    pixel_size_um,
+    pixel_size_um, # um per px
     smooth_um=SMOOTH_UM, # sigma over which the distance to the background is smoothed
     rise_um=RISE_UM, # least rise of a nucleus's top above the saddle to its neighbour
     smallest_um2=NUCLEUS_UM2, # smaller pieces go
 ): # int32 (Y, X), nuclei numbered from 1
-    "Label nuclei, touching ones apart"
+    "Label nuclei, touching ones apart: the watershed that the thesis names as the fix (3.2.3)"
     connected = drop_small(ndi.label(foreground)[0], pixel_size_um, smallest_um2)
     labels, n = np.zeros_like(connected), 0
     for i, box in enumerate(ndi.find_objects(connected), 1):
@@ -103,7 +103,7 @@ def _distance_um(centres, core_px, pixel_size_um):
 
 def nuclei_table(
     labels, # int (Y, X), nuclei numbered from 1
-    pixel_size_um,
+    pixel_size_um, # um per px
     core_px=None, # y, x of the core's centre
 ): # pd.DataFrame nucleus, y_px, x_px, area_um2, distance_um (from the core, NaN when unknown)
     "One row a nucleus"
@@ -119,7 +119,7 @@ def group_fragments(
     limit_um=FRAGMENTS_UM, # no two fragments of an event are farther apart
     method='complete', # or 'single', 'average': the linkage of scipy.cluster.hierarchy
 ): # int (N,), the event of each fragment, from 0
-    "Group fragments into events"
+    "Group fragments into events (thesis 2.1.5, 3.2.3)"
     places = np.asarray(places, float).reshape(-1, 2)
     pairs = cKDTree(places).query_pairs(limit_um, output_type='ndarray') if len(places) else np.zeros((0, 2), int)
     near = connected_components(coo_array((np.ones(len(pairs)), pairs.T), (len(places),)*2), directed=False)[1] # groups never reach beyond these
@@ -132,7 +132,7 @@ def group_fragments(
 # %% ../nbs/17_counting.ipynb #210af0c8
 def find_events(
     foreground, # bool (Y, X), apoptotic fragments
-    pixel_size_um,
+    pixel_size_um, # um per px
     core_px=None, # y, x of the core's centre
     probability=None, # (Y, X) of the apoptotic class
     limit_um=FRAGMENTS_UM, # no two fragments of an event are farther apart
@@ -164,11 +164,12 @@ class Counted:
 
     @property
     def counts(self): # dict n_intact, n_apoptotic, apoptotic_ratio (NaN where there is nothing)
+        "How many there are"
         return dict(n_intact=len(self.nuclei), n_apoptotic=len(self.events), apoptotic_ratio=apoptotic_ratio(len(self.nuclei), len(self.events)))
 
 def count_mask(
     mask, # integers (Y, X): 0 background, 1 intact, 2 apoptotic
-    pixel_size_um,
+    pixel_size_um, # um per px
     core_px=None, # y, x of the core's centre
     probability=None, # (Y, X) of the apoptotic class, for the events' scores
     hole_um2=HOLE_UM2, # the greatest hole that is filled
@@ -219,7 +220,7 @@ def nucleus_options(
 def count_around(
     mask, # integers (Y, X): 0 background, 1 intact, 2 apoptotic
     events, # pd.DataFrame y_px, x_px, score: what another method has found in the same image
-    pixel_size_um,
+    pixel_size_um, # um per px
     core_px=None, # y, x of the core's centre
     limit_um=FRAGMENTS_UM, # how far a fragment's centre may lie from its event
     hole_um2=HOLE_UM2, # the greatest hole that is filled
@@ -255,16 +256,16 @@ def summarise_slices(
     nuclei, # pd.DataFrame z (from 1), y_px, x_px
     events, # pd.DataFrame z (from 1), y_px, x_px
     n_slices, # int; slices without any object count too
-    pixel_size_um,
+    pixel_size_um, # um per px
     merge_um=MERGE_UM, # how far a place may differ between neighbouring slices
 ): # pd.DataFrame z (1 to n_slices, then 'merged'), n_intact, n_apoptotic, apoptotic_ratio
-    "Counts and ratio of each slice, and of all of them with each object counted once"
+    "Counts and ratio of each slice, and of all of them with each object counted once (thesis Fig. 9)"
     each = [[(o.z == z).sum() for z in range(1, n_slices + 1)] + [len(merge_slices(o, merge_um/pixel_size_um))] for o in (nuclei, events)]
     return pd.DataFrame(dict(z=[*range(1, n_slices + 1), 'merged'], n_intact=each[0], n_apoptotic=each[1], apoptotic_ratio=apoptotic_ratio(*each)))
 
 def count_slices(
     masks, # integers (Z, Y, X)
-    pixel_size_um,
+    pixel_size_um, # um per px
     core_px=None, # y, x of the core's centre
     **options, # passed on to `count_mask`
 ): # nuclei and events pd.DataFrame with z from 1, and the summary

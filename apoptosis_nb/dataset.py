@@ -56,7 +56,7 @@ def annotate_slice(
     dose_gy, # 0 or 4
     middles, # dict of the curves' middles: 'intact' (log10 of um2), 'apoptotic' (visibility)
     shape, # (height, width) in px
-    pixel_size_um=.65,
+    pixel_size_um=.65, # um per px
 ): # reported nuclei (N, 2), reported events (M, 2): y, x in px
     "What the annotator reports of one slice"
     (_, precision), (_, event_precision) = ANNOTATOR[dose_gy]['intact'], ANNOTATOR[dose_gy]['apoptotic']
@@ -87,7 +87,7 @@ def _jitter(stream, points): return points + JITTER_PX*stream.normal(size=points
 def spheroid_ids(
     samples, # iterable of int
     spheroids_per_dose, # int
-    doses_gy=(0, 4),
+    doses_gy=(0, 4), # in Gy
 ): # list of SpheroidId
     "Every sample has spheroids of every dose"
     return [SpheroidId(s, d, i) for s in samples for d in doses_gy for i in range(1, spheroids_per_dose + 1)]
@@ -113,7 +113,7 @@ def write_annotations(
     folder, # Path with their truth
     seed, # int
     size_px, # edge of the images
-    pixel_size_um,
+    pixel_size_um, # um per px
 ): # pd.DataFrame, the index: one row a slice
     "Annotate spheroids whose truth is there, and list their slices"
     folder = Path(folder)
@@ -149,7 +149,7 @@ def simulate_dataset(
     seed=0, # int
     size_px=2000, # edge of the images
     count_scale=1., # factor on the thesis's counts per slice, for smaller images
-    pixel_size_um=.65,
+    pixel_size_um=.65, # um per px
     workers=None, # processes; None: one a core
     **others, # quality, bits: see `simulate_spheroid`
 ): # pd.DataFrame, the index as `load_index` reads it

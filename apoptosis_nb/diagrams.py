@@ -17,7 +17,9 @@ from matplotlib.patches import FancyArrowPatch, Patch, Polygon, Rectangle
 from .plots import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, bare, figure
 
 # %% ../nbs/21_diagrams.ipynb #243158fb
-def sigmoid(v): # any array
+def sigmoid(
+    v, # array of any shape
+): # float array of its shape, from 0 to 1
     "Eq. 4: squeezes any number into (0, 1)"
     return 1/(1+np.exp(-np.asarray(v, float)))
 
@@ -30,7 +32,7 @@ ACTIVATIONS = { # name: (function, derivative, colour, line style)
 }
 
 # %% ../nbs/21_diagrams.ipynb #4a81a2af
-def activation_figure():
+def activation_figure(): # matplotlib Figure
     "Fig. 11: a. the activation functions, b. their derivatives"
     fig, axes = figure(1, 2, (10, 4.2), sharex=True)
     v = np.linspace(-4, 4, 801)
@@ -51,7 +53,7 @@ def activation_figure():
 # %% ../nbs/21_diagrams.ipynb #bb7f4a89
 def threshold_figure(
     threshold=.5, # probability, 0 to 1, from which a window is called apoptotic
-):
+): # matplotlib Figure
     "Fig. 17: the sigmoid and the decision threshold"
     fig, ax = figure(size=(6.4, 4))
     v, turn = np.linspace(-6, 6, 401), np.log(threshold/(1-threshold))
@@ -103,7 +105,7 @@ def sliding_window_figure(
     stride, # px between neighbouring windows
     threshold=.5, # a window with this score or a higher one is positive
     events=None, # (E, 2) y, x in px: centroids of the groups of overlapping positive windows
-):
+): # matplotlib Figure
     "Fig. 15: a. scanning, b. positive windows, c. one detection an event"
     fig, axes = figure(1, 3, (12, 4*np.shape(image)[0]/np.shape(image)[1]+1.5))
     boxes, scores = np.asarray(boxes), np.asarray(scores)
@@ -173,7 +175,7 @@ def _words(
 # %% ../nbs/21_diagrams.ipynb #e61026b6
 def read_stages(
     model, # Keras model with one input (Y, X, channels)
-):
+): # list of Stage
     "The stages of a network, in order, read from its layers"
     stages, stage_of = [Stage('input', tuple(model.input_shape[1:]), ('input',))], {}
     for layer in model.layers:
@@ -230,7 +232,7 @@ def draw_architecture(
     stages, # list of Stage, from read_stages
     ax, # matplotlib Axes
     title='', # written above
-):
+): # the Axes
     "Draws a network as boxes from left to right; one that up-samples as a U, its skip connections as arrows"
     sizes = sorted({o.shape[0] for o in stages if len(o.shape) == 3}, reverse=True)
     is_u = any(o.kind == 'transposed convolution' for o in stages)
@@ -293,7 +295,7 @@ def _draw_cells(
 
 def draw_confusion_scheme(
     ax, # matplotlib Axes
-):
+): # the Axes
     "Fig. 20: what the four cells are called, and the metrics made from them"
     names = {name: '\n'.join(words) for name, words in CELLS.items()}
     equations = ('accuracy = (TP + TN) / N   (Eq. 14)', 'precision = TP / (TP + FP)   (Eq. 15)', 'recall = TP / (TP + FN)   (Eq. 16)')
@@ -307,7 +309,7 @@ def draw_confusion(
     fn, # number of false negatives
     tn=None, # number of true negatives; None where they cannot be counted: a whole image has no list of non-events
     title='', # written above
-):
+): # the Axes
     "A confusion matrix with its numbers, and the metrics of Eqs. 14-16 worked out"
     counts = dict(TP=tp, FN=fn, FP=fp, TN='–' if tn is None else tn)
     lines = [f'precision = {tp} / ({tp} + {fp}) = {tp/(tp+fp):.3f}' if tp+fp else 'precision: nothing was called',
@@ -322,8 +324,8 @@ def transposed_convolution(
     x, # (i, i) input map
     kernel, # (k, k)
     stride=2, # s: how much larger the output is
-):
-    "The four steps of Fig. 22, without padding (p = 0): z and p', the spread input, the padded one, the output"
+): # z and p', int; the spread input, the padded one, the output, (m, m) each
+    "The four steps of Fig. 22, without padding (p = 0)"
     z, p = stride-1, len(kernel)-1  # step 1
     spread = np.zeros(((len(x)-1)*stride+1,)*2, x.dtype)
     spread[::stride, ::stride] = x  # step 2: z zeros between rows and columns
@@ -356,7 +358,7 @@ def _draw_grid(
 def transposed_convolution_figure(
     x, # (2, 2) integers, the input map
     kernel, # (2, 2) integers
-):
+): # matplotlib Figure
     "Fig. 22: the four steps, for kernel 2 and stride 2; each number has the colour of the input cell that it comes from"
     z, p, spread, padded, output = transposed_convolution(x, kernel)
     fig, axes = figure(1, 5, (14, 3.9))
@@ -378,8 +380,8 @@ def transposed_convolution_figure(
 def intersection_and_union(
     a, # y0, x0, y1, x1 in px
     b, # y0, x0, y1, x1 in px
-):
-    "Areas in px² of the intersection and the union of two boxes, the two parts of Eq. 21"
+): # px² of the intersection, px² of the union
+    "Areas of the intersection and the union of two boxes, the two parts of Eq. 21"
     a, b = np.asarray(a, float), np.asarray(b, float)
     def area(y0, x0, y1, x1): return max(y1-y0, 0)*max(x1-x0, 0)
     intersection = area(*np.maximum(a[:2], b[:2]), *np.minimum(a[2:], b[2:]))
@@ -389,7 +391,7 @@ def intersection_and_union(
 def iou_figure(
     truth, # y0, x0, y1, x1 in px
     predicted, # y0, x0, y1, x1 in px
-):
+): # matplotlib Figure
     "Fig. 23: two boxes, their intersection and their union"
     shared, either = intersection_and_union(truth, predicted)
     fig, axes = figure(1, 3, (11, 4.2), sharex=True, sharey=True)

@@ -39,8 +39,8 @@ BESIDE_UM = .65 # of the rim of other objects that an added one does not get
 
 def chromatin_at(
     plane, # (Y, X), any number dtype
-    y_px, # the place
-    x_px,
+    y_px, # of the place, from the top
+    x_px, # of the place, from the left
     pixel_size_um, # of the plane
     apoptotic=True, # an event, whose fragments lie apart; or one nucleus
     taken=None, # bool (Y, X), pixels of other objects
@@ -89,18 +89,23 @@ def corrected_classes(
 @dataclass
 class Marked:
     "A plane with its mask and its objects, as they should be found"
-    image: str
+    image: str # its name in images.csv
     z: int # from 1
     unit: str # what must not be divided: an image or a spheroid
     pixels: np.ndarray # (Y, X), as read
-    pixel_size_um: float
+    pixel_size_um: float # um per px
     classes: np.ndarray # uint8 (Y, X): 0 background, 1 intact, 2 apoptotic
     objects: pd.DataFrame # kind ('event', 'nucleus', '' for what was rejected), y_px, x_px, changed (bool)
 
-    def points(self, kind): return self.objects.loc[self.objects.kind == kind, ['y_px', 'x_px']].to_numpy(float) # (N, 2)
+    def points(
+        self,
+        kind, # 'event' or 'nucleus'
+    ): # (N, 2) y, x in px
+        "Where they are"
+        return self.objects.loc[self.objects.kind == kind, ['y_px', 'x_px']].to_numpy(float)
 
     @property
-    def n_changed(self): return int(self.objects.changed.sum())
+    def n_changed(self): return int(self.objects.changed.sum()) # int, objects that a correction changed
 
 def _units(names, groups, pattern): # dict name -> unit, notes
     names = list(dict.fromkeys(names))

@@ -131,7 +131,7 @@ class AugmentedCrops(DynamicUnderSampling):
         windows = normalise(varied, self.settings['normalisation'])**np.exp(random.normal(0, self.settings['light'], (len(varied), 1, 1)))
         return windows[..., None].astype(np.float32), self.labels[chosen, None].astype(np.float32)
 
-    def describe(self): return dict(super().describe(), **self.settings)
+    def describe(self): return dict(super().describe(), **self.settings) # dict; the same for the same crops in the same order
 
 def vary(
     crop, # (h, w) uint8

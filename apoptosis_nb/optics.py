@@ -70,7 +70,7 @@ def acquire(
     stream, # np.random.Generator
     scene, # (Y, X) float, chromatin in the section
     optics, # Optics
-    pixel_size_um=.65,
+    pixel_size_um=.65, # um per px
     depth_um=0., # of the section below the top of the stack
     haze=None, # (Y, X) float or None: further light from out of focus, e.g. over the core, 1 = interphase
 ): # (Y, X) uint16

@@ -145,18 +145,43 @@ def _moved(body, distance, angle, **changes):
     for k, v in dict(y=distance*np.sin(angle), x=distance*np.cos(angle), **changes).items(): setattr(body, k, v)
     return body
 
-def interphase(stream): return [_interphase(stream)]
-def large(stream): return [_interphase(stream, 1.35)]
-def small(stream): return [_interphase(stream, .78)]
-def lobed(stream): return [_interphase(stream, 1.05, lobes=.16)]
+def interphase(
+    stream, # np.random.Generator
+): # list of Body
+    "A nucleus between two divisions"
+    return [_interphase(stream)]
 
-def binuclear(stream):
+def large(
+    stream, # np.random.Generator
+): # list of Body
+    "The same, a third wider"
+    return [_interphase(stream, 1.35)]
+
+def small(
+    stream, # np.random.Generator
+): # list of Body
+    "The same, a fifth narrower"
+    return [_interphase(stream, .78)]
+
+def lobed(
+    stream, # np.random.Generator
+): # list of Body
+    "The same, with a wavy outline"
+    return [_interphase(stream, 1.05, lobes=.16)]
+
+def binuclear(
+    stream, # np.random.Generator
+): # list of Body
+    "Two nuclei in one cell"
     a, b, angle = _interphase(stream, .85), _interphase(stream, .85), stream.uniform(0, np.pi)
     gap = .95*(a.radius + b.radius)/2
     b.brightness = a.brightness*stream.uniform(.9, 1.1)
     return [_moved(a, gap, angle), _moved(b, gap, angle + np.pi)]
 
-def micronucleated(stream):
+def micronucleated(
+    stream, # np.random.Generator
+): # list of Body
+    "A nucleus and a small one beside it"
     nucleus, angle = _interphase(stream), stream.uniform(0, 2*np.pi)
     micro = Body(stream.uniform(.8, 1.6), depth=2.5, brightness=nucleus.brightness*stream.uniform(.8, 1.2), texture=.1)
     return [nucleus, _moved(micro, nucleus.radius*np.sqrt(nucleus.elongation) + micro.radius + stream.uniform(.3, 2), angle)]
@@ -169,13 +194,19 @@ def _chromosomes(stream, radius, n, spread, brightness):
 
 def _bright(stream): return 2.2*stream.lognormal(0, .22)
 
-def prometaphase(stream):
+def prometaphase(
+    stream, # np.random.Generator
+): # list of Body
+    "A clump of chromosomes, and some that are not yet in it"
     brightness, radius = _bright(stream), stream.uniform(4.2, 6.2)
     clump = Body(radius, depth=4.5, elongation=1 + stream.gamma(2., .12), angle=stream.uniform(0, np.pi), harmonics=waves(stream, .13, 9),
         brightness=.62*brightness, texture=.38, grain_px=1.2, nucleoli=np.array([(*stream.normal(0, 1, 2), stream.uniform(1.5, 3.4), stream.uniform(.1, .75))]))
     return [clump] + _chromosomes(stream, radius, stream.integers(3, 9), (.65, 1.15), brightness)
 
-def metaphase(stream):
+def metaphase(
+    stream, # np.random.Generator
+): # list of Body
+    "The chromosomes in a plate, seen from the side or, one time in four, from above"
     brightness = _bright(stream)
     if stream.random() < .25: # seen from above
         return [Body(stream.uniform(4., 5.4), depth=3, harmonics=waves(stream, .09, 9), brightness=.75*brightness, texture=.3,
@@ -183,11 +214,17 @@ def metaphase(stream):
     return [Body(stream.uniform(3.5, 4.6), depth=5, elongation=stream.uniform(2.2, 4.8), angle=stream.uniform(0, np.pi), power=3,
         harmonics=waves(stream, .11, 11), brightness=brightness, texture=.3)]
 
-def misaligned(stream):
+def misaligned(
+    stream, # np.random.Generator
+): # list of Body
+    "A plate, and chromosomes that have not reached it"
     plate = metaphase(stream)
     return plate + _chromosomes(stream, plate[0].radius, stream.integers(1, 5), (1.0, 1.9), plate[0].brightness)
 
-def anaphase(stream):
+def anaphase(
+    stream, # np.random.Generator
+): # list of Body
+    "Two plates that draw apart"
     angle, distance, brightness = stream.uniform(0, np.pi), stream.uniform(2.2, 8.5), _bright(stream)
     radius, elongation = stream.uniform(2.7, 3.6), stream.uniform(1.7, 3.4)
     make = lambda: Body(radius, depth=4.5, elongation=elongation, angle=angle + np.pi/2 + stream.normal(0, .12), power=2.6,
@@ -199,21 +236,29 @@ def _ball(stream, radius, brightness):
     return Body(radius, depth=max(1.6, radius*stream.uniform(1., 1.4)), elongation=1 + stream.gamma(1.5, .08), angle=stream.uniform(0, np.pi),
         harmonics=waves(stream, .03, 4), brightness=brightness, texture=.05, fragment=True)
 
-def condensed(stream):
+def condensed(
+    stream, # np.random.Generator
+): # list of Body
+    "One dense ball, sometimes with a small one beside it"
     brightness = 3*stream.lognormal(0, .3)
     bodies = [_ball(stream, stream.uniform(2.4, 4.3), brightness)]
     if stream.random() < .4:
         bodies.append(_moved(_ball(stream, stream.uniform(.6, 1.2), brightness*stream.uniform(.5, 1)), stream.uniform(4.2, 6.5), stream.uniform(0, 2*np.pi)))
     return bodies
 
-def crescent(stream):
-    # balls along an arc, within a dim remainder of the nucleus
+def crescent(
+    stream, # np.random.Generator
+): # list of Body
+    "Chromatin at the rim of the nucleus: balls along an arc, within a dim remainder"
     radius, brightness, start = stream.uniform(3.4, 5.), 2.8*stream.lognormal(0, .3), stream.uniform(0, 2*np.pi)
     width, span = stream.uniform(1.1, 1.9), stream.uniform(1.6, 3.6)
     arc = [_moved(_ball(stream, width*(1 - .45*abs(t)), .8*brightness), radius*.75, start + t*span/2) for t in np.linspace(-1, 1, 7)]
     return [Body(radius, depth=4, brightness=stream.uniform(.2, .6), texture=.1, fragment=True)] + arc
 
-def fragmented(stream):
+def fragmented(
+    stream, # np.random.Generator
+): # list of Body
+    "Two to twelve dense balls, mostly with a haze around them"
     n = int(np.clip(2 + stream.geometric(.22) - 1, 2, 12))
     brightness, reach = 3*stream.lognormal(0, .3), stream.uniform(3.2, 9.2)
     radii = np.sort(np.clip(1.5*stream.lognormal(0, .4, n), .65, 3.6))[::-1]
@@ -229,7 +274,9 @@ def fragmented(stream):
     haze = [Body(reach*.8, depth=4, brightness=stream.uniform(.1, .6), harmonics=waves(stream, .2), texture=.25)] if stream.random() < .6 else []
     return placed + haze
 
-def debris(stream):
+def debris(
+    stream, # np.random.Generator
+): # list of Body
     "A bright speck that belongs to no cell"
     return [Body(stream.uniform(.4, 1.), depth=1.5, elongation=1 + stream.gamma(1., .5), angle=stream.uniform(0, np.pi), brightness=stream.uniform(1, 3))]
 

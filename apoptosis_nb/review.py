@@ -169,16 +169,29 @@ class Review:
         self.pixel_size_um = dict(zip(self.planes, usable.pixel_size_um.astype(float)))
         self._counts, self._found = {}, {name: dict(list(getattr(self.tables, name).groupby(['image', 'z']))) for name in NAMES.values()}
 
-    def objects(self, image, z, corrections=None): # pd.DataFrame as of `current_objects`, of one plane
+    def objects(
+        self,
+        image, # str, its name in images.csv
+        z, # int, from 1
+        corrections=None, # pd.DataFrame; None: those of this review
+    ): # pd.DataFrame as of `current_objects`
+        "The objects of one plane, as they are corrected"
         found, corrections = [self._found[o].get((image, z), getattr(self.tables, o)[:0]) for o in ('events', 'nuclei')], self.corrections if corrections is None else corrections
         return current_objects(Tables(None, *found), corrections[(corrections.image == image) & (corrections.z == z)])
 
-    def object(self, key): # namedtuple of a row of `objects`
+    def object(
+        self,
+        key, # (image, z, kind, number), as in KEY
+    ): # namedtuple of a row of `objects`
+        "One object, as it is corrected"
         objects = self.objects(*key[:2])
         for o in objects[(objects.kind == key[2]) & (objects.number == key[3])].itertuples(): return o
         raise InputError(f'{self.folder}: there is no {key[2]} {key[3]} in {key[0]}, plane {key[1]}; look at {NAMES[key[2]]}.csv')
 
-    def take(self, corrections):
+    def take(
+        self,
+        corrections, # pd.DataFrame with the columns of corrections.csv
+    ):
         "Add rows, of this review or read back from another program"
         new = _corrections(corrections)
         both = _corrections([*read_corrections(self.path).to_dict('records'), *new.to_dict('records')])
@@ -188,13 +201,25 @@ class Review:
 
     def _row(self, key, place, action, note): return dict(zip(KEY, key), x_px=place[1], y_px=place[0], action=action, time=_now(), by=self.by, note=note)
 
-    def decide(self, key, action, note=''):
-        "Accept, reject or relabel the object (image, z, kind, number)"
+    def decide(
+        self,
+        key, # (image, z, kind, number), as in KEY
+        action, # 'accept', 'reject' or 'relabel'
+        note='', # str, kept with it
+    ):
+        "Accept, reject or relabel an object"
         if action not in ACTIONS[:3]: raise InputError(f'{action}: choose one of {", ".join(ACTIONS[:3])}')
         o = self.object(key)
         self.take([self._row(key, (o.y_px, o.x_px), action, note)])
 
-    def add(self, image, z, y_px, x_px, kind='event', note=''): # key of what was added
+    def add(
+        self,
+        image, # str, its name in images.csv
+        z, # int, from 1
+        y_px, x_px, # the place
+        kind='event', # or 'nucleus'
+        note='', # str, kept with it
+    ): # KEY of what was added
         "Add what the method has missed"
         objects = self.objects(image, z)
         key = image, z, kind, int(objects.number[objects.kind == kind].max() if (objects.kind == kind).any() else 0) + 1
@@ -210,11 +235,15 @@ class Review:
         return rows.iloc[-1].to_dict()
 
     @property
-    def unreviewed(self): # pd.DataFrame image, z, event, ...: the events that nobody has looked at
+    def unreviewed(self): # pd.DataFrame, rows of events.csv
+        "The events that nobody has looked at"
         seen = set(self.corrections.loc[self.corrections.kind == 'event', KEY[:2] + ['number']].itertuples(index=False, name=None))
         return self.tables.events[np.array([o not in seen for o in self.tables.events[['image', 'z', 'event']].itertuples(index=False, name=None)], bool)]
 
-    def counts(self, plane=None): # pd.DataFrame of, when, n_intact, n_apoptotic, apoptotic_ratio: one plane (image, z) and all of them, found and corrected
+    def counts(
+        self,
+        plane=None, # (image, z); None: only all of them
+    ): # pd.DataFrame of, when, n_intact, n_apoptotic, apoptotic_ratio: one plane and all of them, found and corrected
         "What the counts were and are"
         images, columns = self.tables.images[self.tables.images.error.isna()], ['n_intact', 'n_apoptotic']
         found = dict(zip(self.planes, images[columns].itertuples(index=False, name=None)))
@@ -228,9 +257,14 @@ class Review:
         return counts.assign(apoptotic_ratio=apoptotic_ratio(counts.n_intact.astype(float), counts.n_apoptotic.astype(float)))
 
     @property
-    def corrected(self): return apply_corrections(self.tables, self.corrections, self.made.get('core_px'))
+    def corrected(self): return apply_corrections(self.tables, self.corrections, self.made.get('core_px')) # Tables
 
-    def agreement(self, annotated=None): return agreement(self.tables, self.corrections, annotated)
+    def agreement(
+        self,
+        annotated=None, # as of `agreement`
+    ): # as of `agreement`
+        "How well the method agrees with the reviewer"
+        return agreement(self.tables, self.corrections, annotated)
 
     def save(self): # Tables
         "Write the corrected tables beside the originals, with the record of both"
@@ -299,9 +333,9 @@ OVERVIEW_PX = 640 # longest edge of the whole plane as it is shown
 @dataclass
 class Plane:
     "One plane with what was found in it, ready to be shown"
-    image: str
-    z: int
-    um: float # pixel size
+    image: str # its name in images.csv
+    z: int # from 1
+    um: float # per px
     shown: np.ndarray # uint8 (Y, X), for display
     nuclei: np.ndarray # int (Y, X), numbers of nuclei.csv; or None
     events: np.ndarray # int (Y, X), numbers of events.csv; or None
@@ -449,28 +483,36 @@ class Walk:
         self.choose(self.unseen() or (self.keys or [None])[0])
 
     @property
-    def at(self): return self.plane.image, self.plane.z # the plane
+    def at(self): return self.plane.image, self.plane.z # image, z of the plane
 
     @property
-    def keys(self): return listed(self.review, self.at, self.order)
+    def keys(self): return listed(self.review, self.at, self.order) # list of KEY
 
     @property
-    def objects(self): return self.review.objects(*self.at)
+    def objects(self): return self.review.objects(*self.at) # pd.DataFrame, those of the plane
 
-    def go(self, plane, y_px=None, x_px=None):
-        "To a place of a plane (image, z), else its middle; nothing is chosen"
+    def go(
+        self,
+        plane, # (image, z)
+        y_px=None, x_px=None, # the place; None: the middle
+    ):
+        "To a place of a plane; nothing is chosen"
         if self.plane is None or self.at != plane: self.plane = read_shown(self.review, *plane, self.images)
         self.chosen, height, width = None, *self.plane.shown.shape
         self.centre = [height/2 if y_px is None else float(y_px), width/2 if x_px is None else float(x_px)]
 
-    def choose(self, key):
-        "To an object; None: stay"
+    def choose(
+        self,
+        key, # KEY, or None: stay
+    ):
+        "To an object"
         if key is None: return
         o = self.review.object(key)
         self.go(key[:2], o.y_px, o.x_px)
         self.chosen = key
 
-    def unseen(self): # KEY of the next event that nobody has looked at: behind the chosen one, else from the start of its plane, else of the planes behind, else of the first; or None
+    def unseen(self): # KEY, or None
+        "The next event that nobody has looked at: behind the chosen one, else from the start of its plane, else of the planes behind, else of the first"
         left = {(o.image, int(o.z), 'event', int(o.event)) for o in self.review.unreviewed.itertuples()}
         planes = self.review.planes
         here = planes.index(self.at)
@@ -480,8 +522,11 @@ class Walk:
             behind = keys.index(self.chosen) + 1 if self.chosen in keys else 0
             return next(o for o in keys[behind:] + keys[:behind] if o in left)
 
-    def step(self, by): # bool: is there a neighbour?
-        "To the next (1) or the previous (-1) in the list, over planes too; where nothing is chosen, to one that nobody has looked at"
+    def step(
+        self,
+        by, # 1: the next; -1: the previous
+    ): # bool, whether there is one
+        "To a neighbour in the list, over planes too; where nothing is chosen, to one that nobody has looked at"
         if self.chosen is None and (key := self.unseen()): return self.choose(key) or True
         planes, keys = self.review.planes, self.keys
         at, plane = keys.index(self.chosen) + by if self.chosen in keys else 0 if by > 0 else len(keys) - 1, planes.index(self.at)
@@ -511,12 +556,18 @@ def hit(
 # %% ../nbs/32_review.ipynb #e3200030
 class Session(Walk):
     "A review under way"
-    def __init__(self, review, images=None, order='score', width_um=80.):
-        self.width_um, self.message = float(width_um), '' # of the part that is shown
+    def __init__(self,
+        review, # Review
+        images=None, # as of `find_image`
+        order='score', # as of `listed`
+        width_um=80., # of the part that is shown
+    ):
+        self.width_um, self.message = float(width_um), ''
         super().__init__(review, images, order)
 
     @property
-    def view(self): # x, y, width, height in px of the part: a square around the centre, moved into the plane where it fits
+    def view(self): # x, y, width, height in px
+        "The part that is shown: a square around the centre, moved into the plane where it fits"
         side = self.width_um/self.plane.um
         y, x = (float(np.clip(o + .5 - side/2, 0, n - side)) if side < n else (n - side)/2 for o, n in zip(self.centre, self.plane.shown.shape))
         return x, y, side, side
@@ -714,7 +765,12 @@ class Reviewer(Session):
         self._widget = self._pictured = None
         super().__init__(Review(folder, by), images, order, width_um)
 
-    def do(self, act, *args, **options):
+    def do(self,
+        act, # as of `Session.do`
+        *args, # as there
+        **options, # as there
+    ):
+        "What one key, button or click means, and what it changes on the screen"
         super().do(act, *args, **options)
         self.show()
 
@@ -727,6 +783,7 @@ class Reviewer(Session):
 
     @property
     def widget(self): # anywidget.AnyWidget
+        "The screen, made where it is first asked for"
         if self._widget is None:
             self._widget = _widget_class()()
             self._widget.on_msg(lambda _, content, buffers: self.do(**content))
@@ -737,7 +794,8 @@ class Reviewer(Session):
         from IPython.display import display
         display(self.widget)
 
-    def scene(self): # dict of plain values: what is to be seen
+    def scene(self): # dict of plain values
+        "What is to be seen"
         objects, review, plane, (picture, box) = self.objects, self.review, self.plane, part_picture(self.plane, self.view)
         o = None if self.chosen is None else review.object(self.chosen)
         return plain(dict(

@@ -68,13 +68,17 @@ Z_RANGE_UM = (-9., (N_SLICES-1)*Z_STEP_UM + 9.)
 class Layout:
     "Where the core lies and how far the cells have invaded; um"
     size_um: float # edge of the image
-    core_y: float
-    core_x: float
-    core_radius: float
+    core_y: float # the middle of the core, from the top edge
+    core_x: float # the same, from the left edge
+    core_radius: float # of the core
     invasion: float # length over which the density falls to 1/e
 
     @classmethod
-    def draw(cls, stream, size_um):
+    def draw(
+        cls,
+        stream, # np.random.Generator
+        size_um, # edge of the image
+    ): # Layout
         "A random quadrant"
         scale = size_um/1300
         return cls(size_um, *(stream.uniform(.02, .12, 2)*size_um), stream.uniform(200, 330)*scale, stream.uniform(200, 450)*scale)
@@ -129,14 +133,14 @@ FAINTEST_EVENT = 1.3 # densest chromatin in its section below which nobody would
 class Cell:
     "One cell of the scene"
     number: int # from 1; the same in every slice
-    kind: str
+    kind: str # one of `phantoms.INTACT` or `phantoms.APOPTOTIC`
     z: float # um
     y: float # um
     x: float # um
     bodies: list # of Body
 
     @property
-    def apoptotic(self): return self.kind in APOPTOTIC
+    def apoptotic(self): return self.kind in APOPTOTIC # bool, is it dying?
 
 def instances_of(
     cell, # Cell or str, a kind
@@ -167,7 +171,11 @@ def is_seen(
     if kind in APOPTOTIC: return area_um2 >= (SMALLEST_EVENT_UM2 if n_bodies > 1 else ISOLATED_UM2) and brightest >= FAINTEST_EVENT
     return area_um2 >= (SMALLEST_MITOSIS_UM2 if kind in MITOTIC else SMALLEST_NUCLEUS_UM2)
 
-def in_section(kind, bodies, dz): # list of (area in um2, densest chromatin, bodies) of each instance in a section at dz from the cell's middle
+def in_section(
+    kind, # str, of the cell
+    bodies, # list of Body, its own
+    dz, # um from the cell's middle to the section
+): # list of (area in um2, densest chromatin, bodies) of each instance in a section at dz from the cell's middle
     "What the ellipses of a cell alone say about a section through it"
     seen = {}
     for body, i in zip(bodies, instances_of(kind, len(bodies))):
@@ -245,7 +253,7 @@ def truth_of(
     who, # list of (cell number, instance in the cell, bodies that show)
     scene, # (Y, X) float
     layout, # Layout
-    pixel_size_um,
+    pixel_size_um, # um per px
     dimming, # factor on the light at the section's depth
 ): # nuclei (DataFrame), events (DataFrame), classes (Y, X) uint8, instances (Y, X) uint16
     "The truth about one section"
@@ -274,14 +282,14 @@ def truth_of(
 @dataclass
 class Spheroid:
     "A simulated spheroid with its truth"
-    id: SpheroidId
-    layout: Layout
+    id: SpheroidId # its sample, dose and number
+    layout: Layout # where core and cells lie
     pixels: np.ndarray # (Z, Y, X) uint16 or uint8
     classes: np.ndarray # (Z, Y, X) uint8: 0 background, 1 intact, 2 apoptotic
     instances: np.ndarray # (Z, Y, X) uint16: ids of nuclei and events, the same in every slice
     nuclei: pd.DataFrame # z (1, 2, 3), nucleus, kind, y_px, x_px, area_um2, distance_um
     events: pd.DataFrame # z, event, kind, y_px, x_px, n_fragments, distance_um, visibility (log10 of its light)
-    pixel_size_um: float
+    pixel_size_um: float # um per px
 
 def spheroid_optics(
     spheroid, # SpheroidId
@@ -295,7 +303,7 @@ def spheroid_optics(
 def blurred_density(
     layout, # Layout
     pixel, # (N,) um, places of the rows and of the columns
-    blur_um=45.,
+    blur_um=45., # sigma of the blur
 ): # (N, N) float32
     "The density of nuclei as out-of-focus light shows it"
     coarse = layout.density(pixel[::8, None], pixel[None, ::8]).astype(np.float32)
@@ -307,7 +315,7 @@ def simulate_spheroid(
     seed, # int
     size_px=2000, # edge of the image
     count_scale=1., # factor on the thesis's counts per slice, for images smaller than the thesis's
-    pixel_size_um=.65,
+    pixel_size_um=.65, # um per px
     quality=None, # one of `optics.QUALITIES`
     bits=16, # 16, or 8 as in the thesis's second dataset
 ): # Spheroid

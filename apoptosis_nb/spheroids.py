@@ -22,9 +22,9 @@ from .images import check_pixel_size, read_plane
 @dataclass(frozen=True, order=True)
 class SpheroidId:
     "Which spheroid: its sample, its dose in Gy, its number in the sample"
-    sample: int
-    dose_gy: float
-    spheroid: int
+    sample: int # number of the sample, from 1
+    dose_gy: float # radiation in Gy
+    spheroid: int # number in its sample and dose, from 1
 
     def __str__(self): return f's{self.sample:02d}_{self.dose_gy:g}Gy_sph{self.spheroid}'
 

@@ -57,8 +57,8 @@ def permutation_p(
     values, # (N,) one a spheroid
     treated, # bool (N,)
     sample, # (N,) the sample of each spheroid
-    n_permutations=9999,
-    seed=0,
+    n_permutations=9999, # drawn at random, where there are more
+    seed=0, # int, of what is drawn
 ): # float, two-sided; InputError where no sample has both conditions
     "The share of permutations within samples with at least as great a mean within-sample difference"
     values, treated, sample = np.asarray(values, float), np.asarray(treated, bool), np.unique(sample, return_inverse=True)[1]
@@ -75,7 +75,7 @@ def permutation_p(
 def hedges_g(
     one, # (..., N) values
     other, # (..., M) values
-    axis=-1,
+    axis=-1, # of the N and M values
 ): # float or array, (mean of one - mean of other) / pooled standard deviation, corrected
     "Effect size in standard deviations"
     n, m = one.shape[axis], other.shape[axis]
@@ -111,8 +111,8 @@ def compare_pair(
     control, # another: untreated
     by='condition', # name of the column of conditions
     test='permutation', # or 'welch', 'mann-whitney'
-    confidence=.95,
-    seed=0,
+    confidence=.95, # of the intervals, 0 to 1
+    seed=0, # int, of what is drawn
 ): # dict measure, condition, control, n, n_control, mean, mean_control, difference, low, high, hedges_g, g_low, g_high, cliffs_delta (within samples for permutation), test, p
     "One measure under two conditions; what cannot be computed from so few spheroids is missing"
     if test not in TESTS: raise InputError(f'test {test!r}: choose one of {", ".join(TESTS)}')

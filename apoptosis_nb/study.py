@@ -8,7 +8,7 @@ __all__ = ['PARTS', 'SIMULATED', 'DPI', 'GROUPS', 'REAL', 'results_folder', 'che
            'score_crops']
 
 # %% ../nbs/23_study.ipynb #81cde541
-import ast, importlib.resources, io, json, textwrap
+import ast, importlib.resources, io, json, sys, textwrap
 from difflib import get_close_matches
 from pathlib import Path
 from typing import get_args, get_origin
@@ -32,6 +32,8 @@ def results_folder(
     folder = Path(results).expanduser().resolve()
     if folder.is_file(): raise InputError(f'{folder}: is a file; name a folder for the results')
     for part in PARTS: (folder/part).mkdir(parents=True, exist_ok=True)
+    if 'google.colab' in sys.modules and not any((folder/'tables').iterdir()):
+        print("There are no results yet. A notebook that starts from earlier ones needs them first, e.g. from apoptosis_nb.colab import run_study; run_study('70_train') for 70_train.")
     return folder
 
 # %% ../nbs/23_study.ipynb #5a7c1e02
@@ -52,7 +54,8 @@ def check_parameters(
             raise InputError(f'{name}: this notebook has no such parameter{f"; did you mean {near[0]}?" if near else "."} It has {", ".join(kinds)}')
     for name, kind in kinds.items():
         if not _fits(variables[name], kind): raise InputError(f'{name} = {variables[name]!r}: must be {kind.__name__ if get_origin(kind) is None else kind}')
-    for condition in conditions:
+    seeds = [condition for name, condition in (('seed', 'seed >= 0'), ('seeds', 'min(seeds) >= 0')) if name in kinds]
+    for condition in (*conditions, *seeds):
         if eval(condition, dict(variables)): continue
         named = [o.id for o in ast.walk(ast.parse(condition)) if isinstance(o, ast.Name) and o.id in kinds]
         raise InputError(f'{", ".join(f"{o} = {variables[o]!r}" for o in dict.fromkeys(named))}: must be such that {condition}')

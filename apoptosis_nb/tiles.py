@@ -75,7 +75,7 @@ def place_tiles(
     how='events', # one of PLACES
     tries=24, # places to choose from, for each tile where objects are
 ): # (n, 2) int y0, x0
-    "Corners of the tiles of one image"
+    "Corners of the tiles of one image (thesis 3.2)"
     check_window(shape, tile_px)
     if how not in PLACES: raise InputError(f'places {how!r}: choose one of {", ".join(PLACES)}')
     room = np.array(shape) - tile_px
@@ -155,7 +155,7 @@ def turn_tile(
     step, # int, turns of 15 degrees, counter-clockwise
     mirrored=False, # left and right exchanged, first
 ): # the same shape and dtype; every value is one of the tile's
-    "A tile at another angle"
+    "A tile at another angle (thesis 3.2: steps of 15 degrees)"
     tile = np.asarray(tile)
     if tile.shape[0] != tile.shape[1]: raise InputError(f'a tile of {tile.shape[0]} x {tile.shape[1]} px: turning needs a square')
     if mirrored: tile = tile[:, ::-1]
@@ -186,7 +186,7 @@ class TileBatches(keras.utils.PyDataset):
         self.epoch = 0
 
     @property
-    def epoch(self): return self._epoch # the number, from 0, of the epoch that the batches belong to
+    def epoch(self): return self._epoch # int, the number, from 0, of the epoch that the batches belong to
 
     @epoch.setter
     def epoch(self, number):

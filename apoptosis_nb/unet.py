@@ -117,14 +117,19 @@ class OverlapLoss(keras.losses.Loss):
         boundary=0., # share, 0 to 1, of the outlines' F1 in the loss
         gaps=0., # share, 0 to 1, of the gaps' recall in the loss
         together=False, # the samples of a batch as one image, so that one without a class does no harm
-        name='overlap_loss',
+        name='overlap_loss', # in a training's log
         **options, # of keras.losses.Loss
     ):
         super().__init__(name=name, **options)
         if min(weights) < 0 or abs(sum(weights) - 1) > 1e-6: raise InputError(f'weights {weights}: none below 0, and their sum must be 1')
         self.weights, self.beta, self.gamma, self.boundary, self.gaps, self.together = tuple(map(float, weights)), float(beta), float(gamma), float(boundary), float(gaps), bool(together)
 
-    def call(self, y_true, y_pred): # (N, h, w, 3) of 0 and 1, (N, h, w, 3) probabilities -> (N,), or (1,)
+    def call(
+        self,
+        y_true, # (N, h, w, 3) of 0 and 1
+        y_pred, # (N, h, w, 3) probabilities
+    ): # (N,), or (1,) together
+        "The loss of each sample"
         weights = ops.convert_to_tensor(self.weights, 'float32')
         missing = 1 - tversky_index(y_true[..., 1:], y_pred[..., 1:], (.5, self.beta), self.together)
         if self.gamma != 1: missing = (missing + 1e-6)**self.gamma # its slope at 0 is infinite
@@ -133,7 +138,7 @@ class OverlapLoss(keras.losses.Loss):
         if self.gaps: loss = (1 - self.gaps)*loss + self.gaps*(1 - gap_recall(y_true[..., 1:], y_pred[..., 1:], together=self.together)[:, 0])
         return loss
 
-    def get_config(self): return dict(super().get_config(), weights=self.weights, beta=self.beta, gamma=self.gamma, boundary=self.boundary, gaps=self.gaps, together=self.together)
+    def get_config(self): return dict(super().get_config(), weights=self.weights, beta=self.beta, gamma=self.gamma, boundary=self.boundary, gaps=self.gaps, together=self.together) # dict, for Keras
 
 LOSSES = { # name: function of the class weights
     'dice_tversky': lambda weights: OverlapLoss(weights, together=True),
@@ -349,7 +354,8 @@ class Segmenter:
                 part = np.s_[y0:y1, x0:x1]
                 yield part, around[part] == i, mean[y0 - y:y1 - y, x0 - x:x1 - x]
 
-    def metadata(self): # dict
+    def metadata(self): # dict for JSON
+        "What the file says about the network"
         return dict(self.about, pixel_size_um=self.pixel_size_um, low=self.low, high=self.high, power=self.power, second_look=self.second_look, tile_px=self.tile_px)
 
     def save(

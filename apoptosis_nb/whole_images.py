@@ -152,7 +152,7 @@ def threshold_curve(
     slices, # pd.DataFrame, rows of the index
     scans, # from `scan_slices`
     who='truth', # against whose events
-    thresholds=THRESHOLDS,
+    thresholds=THRESHOLDS, # (N,) probabilities, 0 to 1
 ): # pd.DataFrame threshold, tp, fp, fn, precision, recall, f1 of all slices together, mean_f1 of the slices
     "The scores of whole slices for many thresholds"
     rows = []

@@ -140,7 +140,7 @@ class WindowBatches(keras.utils.PyDataset):
         self.epoch = 0
 
     @property
-    def epoch(self): return self._epoch # the number, from 0, of the epoch that the batches belong to
+    def epoch(self): return self._epoch # int, the number, from 0, of the epoch that the batches belong to
 
     @epoch.setter
     def epoch(self, number):
@@ -148,7 +148,11 @@ class WindowBatches(keras.utils.PyDataset):
         self._views = rng(self.seed, 'views', number).integers(0, 8, len(self._order)) if self.augment else None
         self._parts = np.array_split(np.arange(len(self._order)), math.ceil(len(self._order) / self.batch_size))
 
-    def draw(self, epoch): # (M,) indices of an epoch's windows, in the order they are shown
+    def draw(
+        self,
+        epoch, # its number, from 0
+    ): # (M,) indices of windows
+        "Which windows an epoch shows, in their order"
         everything = np.arange(len(self.labels))
         return everything if self.seed is None else rng(self.seed, 'order', epoch).permutation(everything)
 
@@ -169,7 +173,7 @@ class WindowBatches(keras.utils.PyDataset):
 
 # %% ../nbs/08_windows.ipynb #8982f7ad
 class DynamicUnderSampling(WindowBatches):
-    "Every epoch: all positive windows, and as many (or `ratio` times as many) negative ones, new until the pool is used up and shuffled again"
+    "Every epoch: all positive windows, and as many (or `ratio` times as many) negative ones, new until the pool is used up and shuffled again (thesis 2.3.2)"
     def __init__(
         self,
         windows, # (N, h, w) float16 or float32, normalised
@@ -194,12 +198,16 @@ class DynamicUnderSampling(WindowBatches):
         first = epoch*n - turns[0]*len(pool)
         return queue[first:first + n]
 
-    def draw(self, epoch): # (M,) indices
+    def draw(
+        self,
+        epoch, # its number, from 0
+    ): # (M,) indices of windows
+        "The next of either class, in a random order"
         positive = np.tile(self._next(self.positive, 'positives', self.positives, epoch), self.repeat)
         negative = self._next(self.negative, 'negatives', int(self.ratio*len(positive)), epoch)
         return rng(self.seed, 'order', epoch).permutation(np.concatenate([positive, negative]))
 
-    def describe(self): return dict(super().describe(), ratio=self.ratio, repeat=self.repeat, positives=self.positives)
+    def describe(self): return dict(super().describe(), ratio=self.ratio, repeat=self.repeat, positives=self.positives) # dict, as above
 
 # %% ../nbs/08_windows.ipynb #e45e30b3
 def balanced(

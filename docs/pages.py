@@ -133,7 +133,7 @@ def notebook_page(path, names, module='', more=''): # the notebook as JSON
         said = re.match(r'#\|\s*([^\n]*)\n?', text)
         directive = said[1].strip() if said else ''
         if directive.startswith(('hide', 'default_exp')) and directive != 'hide_input': continue
-        if "'google.colab' in sys.modules: subprocess" in text: continue # the link to Colab stands for it
+        if not module and ("'google.colab' in sys.modules" in text or text.startswith('from apoptosis_nb.colab import offer')): continue # the link to Colab stands for them
         if directive == 'export': cells.append(markdown_cell(f'(cell-{cell["id"]})=', f'at-{cell["id"]}'))
         tags = list(cell['metadata'].get('tags', []))
         if directive in ('echo: false', 'hide_input'): tags.append('remove-input')
@@ -175,7 +175,16 @@ def api_page(module, names): # Markdown
     head = f'# {module.name}\n```{{py:module}} apoptosis_nb.{module.name}\n```\n{linked(module.doc)}. The notebook that makes it, with examples: [{notebook}](../{notebook}).'
     return '\n\n'.join([head, *map(block, module.items)]) + '\n'
 
-def thesis_page(results): # Markdown
+def equations(modules): # Markdown
+    "Which functions compute which of the thesis's equations, as they say themselves"
+    found = {}
+    for module in modules:
+        for o in module.items:
+            for first, last in re.findall(r'Eqs?\. (\d+)(?:-(\d+))?', o.doc):
+                for n in range(int(first), int(last or first) + 1): found.setdefault(n, []).append(f'`{module.name}.{o.name}`')
+    return '\n'.join(f'- Eq. {n}: {", ".join(found[n])}' for n in sorted(found))
+
+def thesis_page(results, modules, names): # Markdown
     run = json.loads((results.folder/'run.json').read_text(encoding='utf-8'))
     maker = {name: path for path, made in results.made.items() for names in made.values() for name in names}
     def link(name): return f'[{escaped(maker[name].stem)}]({maker[name].relative_to(ROOT)})'
@@ -197,7 +206,7 @@ What else the study finds, beyond the thesis, is on the pages of [its notebooks]
     for n in FIGURES:
         name = f'fig_{n:02d}'
         text += f'### Figure {n}\nFrom {link(name)} · {results.files("figure", name, "")}\n\n{results.figure(name, "")}\n\n'
-    return text
+    return text + f'## Equations\n{names.link(equations(modules))}\n'
 
 def listed(title, text, folder): # Markdown
     "A page that lists the notebooks of a folder"
@@ -219,6 +228,7 @@ def home_page(more): # Markdown
     "README.md, with doors instead of the list of notebooks"
     guides = ', '.join(f'[{heading(o)[0].lower()}]({o.relative_to(ROOT)})' for o in by_number('nbs/guides'))
     first, *sections = re.split(r'^(?=## )', read('README.md'), flags=re.M)
+    first = re.sub(r'^All of this as a site.*\n', '', first, flags=re.M) # which is here
     return re.sub(r'(?=^!\[)', lambda _: DOORS % guides, first, count=1, flags=re.M) + ''.join(o for o in sections if not o.startswith('## What is where')) + '\n' + more
 
 # Links
@@ -249,7 +259,7 @@ def main(out):
     of_notebook = {o.notebook: o.name for o in modules}
     pages = {'library.md': listed('The library', 'In the order of the data flow. Each notebook is one module, and imports only from lower numbers.', 'nbs'),
              'study.md': listed('The study', 'In the order in which the `Snakefile` runs them with papermill. The code is shown as it is stored, and below it what the reference run made.', 'nbs/study'),
-             'thesis.md': thesis_page(results), 'CONTRIBUTING.md': read('CONTRIBUTING.md'), 'data/README.md': read('data/README.md'),
+             'thesis.md': thesis_page(results, modules, names), 'CONTRIBUTING.md': read('CONTRIBUTING.md'), 'data/README.md': read('data/README.md'),
              'api/index.md': '# API\nMade from the comments after each parameter. A module is made by the notebook of its name, which shows it at work.\n\n' + '\n'.join(f'- [{o.name}]({o.name}.md): {escaped(o.doc)}' for o in modules)
                  + '\n\n' + toctree('', [o.name for o in modules])}
     if (ROOT/'CHANGELOG.md').is_file(): pages['CHANGELOG.md'] = read('CHANGELOG.md')
@@ -259,7 +269,7 @@ def main(out):
                                   + toctree('Change', [o for o in ('CONTRIBUTING', 'CHANGELOG') if f'{o}.md' in pages]))
     notebooks = {str(o.relative_to(ROOT)): notebook_page(o, names, of_notebook.get(o.name, '') if folder == 'nbs' else '', made_page(o, results) if folder == 'nbs/study' else '')
                  for folder in ('nbs', 'nbs/guides', 'nbs/study') for o in by_number(folder)}
-    files = [str(o.relative_to(ROOT)) for folder in (REFERENCE, 'data/thesis') for o in sorted((ROOT/folder).rglob('*')) if o.suffix in ('.png', '.csv', '.json')]
+    files = [str(o.relative_to(ROOT)) for folder in (REFERENCE, 'data/thesis') for o in sorted((ROOT/folder).rglob('*')) if o.suffix in ('.png', '.csv', '.json')] + ['docs/in_and_out.png']
     staged = {*pages, *notebooks, *files}
     for name, text in pages.items():
         (out/name).parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,10 @@
 "What the documentation site is made of; the site itself is built by `make docs`"
-import ast, json, sys
+import ast, json, re, sys
+from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).parents[1]
 
 @pytest.fixture(scope='module')
 def pages(root):
@@ -25,6 +28,27 @@ def test_pages(made, package):
         assert not [o for o in public if f'}} {o}' not in text], path.name
     thesis = (folder / 'thesis.md').read_text(encoding='utf-8')
     assert all(f'### Table {n}' in thesis for n in range(1, 10)) and thesis.count('### Figure') == 37
+
+def answers(node):
+    "Does this function give something back?"
+    inside = [o for o in node.body if not isinstance(o, ast.FunctionDef | ast.ClassDef)]
+    return any(isinstance(o, ast.Return) and o.value is not None or isinstance(o, ast.Yield) for statement in inside for o in ast.walk(statement))
+
+@pytest.mark.parametrize('name', sorted(o.stem for o in (ROOT / 'apoptosis_nb').glob('[a-z]*.py')))
+def test_docments(pages, package, name):
+    "every public function says what each parameter is and what it gives back"
+    module = pages.read_module(package / f'{name}.py')
+    nodes = {o.lineno: o for o in ast.walk(ast.parse((package / f'{name}.py').read_text(encoding='utf-8'))) if isinstance(o, ast.FunctionDef)}
+    public = [(o.name, o) for o in module.items] + [(f'{o.name}.{m.name}', m) for o in module.items for m in o.members]
+    silent = [f'{called}({parameter})' for called, o in public for parameter, said in o.parameters if not said]
+    silent += [f'{called} returns' for called, o in public if o.line in nodes and o.kind != 'class' and answers(nodes[o.line]) and not o.returns]
+    silent += [called for called, o in public if o.kind in ('function', 'method', 'property') and o.name != 'on_epoch_end' and not (o.doc or o.returns)]
+    assert not silent
+
+def test_equations(pages, made):
+    "the thesis beside ours says where each equation that the library needs is computed"
+    text = (made[0] / 'thesis.md').read_text(encoding='utf-8').split('## Equations')[1]
+    assert {int(o) for o in re.findall(r'- Eq\. (\d+): \{py:obj\}', text)} >= {4, 13, 14, 15, 16, 19, 20, 21, 22}
 
 def test_directives_are_heeded(made):
     cells = json.loads((made[0] / 'nbs/23_study.ipynb').read_text(encoding='utf-8'))['cells']

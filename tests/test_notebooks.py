@@ -90,6 +90,37 @@ def test_parameters_are_explained_and_checked(path):
     cells = code_cells(path)
     assert 'check_parameters(globals()' in source(cells[cells.index(tagged(path)[0]) + 1])
 
+def until_checked(path):
+    "The cell of parameters and the one after it, compiled, up to the check; nothing but imports comes before that"
+    cells = code_cells(path)
+    body = ast.parse(source(cells[cells.index(tagged(path)[0]) + 1])).body
+    at = next(i for i, o in enumerate(body) if isinstance(o, ast.Expr) and isinstance(o.value, ast.Call) and getattr(o.value.func, 'id', '') == 'check_parameters')
+    assert all(isinstance(o, ast.Import | ast.ImportFrom) for o in body[:at]), 'check first, then compute'
+    return compile(source(tagged(path)[0]), path.name, 'exec'), compile(ast.Module(body[:at + 1], []), path.name, 'exec')
+
+FREE = {'data', 'results', 'name', 'weights', 'start', 'simulated', 'simulated_only', 'end', 'run', 'config', 'schedules', 'longer', 'variants'} # names of files, of which the next cell says that they are not there
+
+@pytest.mark.parametrize('path', STUDY, ids=name)
+def test_wrong_parameters_stop_the_notebook(path):
+    "an unknown name, for each parameter a value of another type, and one that cannot be"
+    from apoptosis_nb.core import InputError
+    parameters, check = until_checked(path)
+    def said(given='', **values): # the error's text; '' where the check lets it pass
+        variables = {'In': ['', given, '']}
+        exec(parameters, variables)
+        variables.update(values)
+        try: exec(check, variables)
+        except InputError as e: return str(e)
+        return ''
+    defaults = {}
+    exec(parameters, defaults)
+    assert not said() and not said('# Parameters\nresults = "a"')
+    assert said('# Parameters\nresuls = "a"').startswith('resuls: this notebook has no such parameter; did you mean results?')
+    for name, kind in defaults['__annotations__'].items():
+        assert said(**{name: {}}).startswith(f'{name} = {{}}: must be'), f'{name}: any type passes'
+        impossible = {int: -1, float: -1., str: 'nonsense', list[int]: [-1], list[float]: [-1.], list[str]: ['nonsense']}.get(kind)
+        if impossible is not None and name not in FREE: assert name in said(**{name: impossible}), f'{name} = {impossible} passes'
+
 def test_a_misspelt_parameter_stops_a_notebook(tmp_path):
     pytest.importorskip('papermill')
     command = [sys.executable, '-m', 'papermill', ROOT / 'nbs/study/900_summary.ipynb', tmp_path / 'out.ipynb', '-k', 'python3', '--no-progress-bar', '-p', 'resuls', tmp_path]

@@ -1,21 +1,10 @@
 "The reviewer in JupyterLab, driven by a headless Chromium as a biologist would: keys, buttons, mouse"
-import json, os, shutil, socket, subprocess, sys, time, urllib.request
+import json, shutil
 
 import pandas as pd, pytest
 
-WANTED = {'playwright.sync_api': 'no driver for a browser: pip install playwright', 'jupyterlab': 'no JupyterLab: pip install jupyterlab', 'anywidget': "the reviewer's package is missing: pip install anywidget"}
-sync_api, *_ = [pytest.importorskip(name, reason=reason) for name, reason in WANTED.items()]
-expect = sync_api.expect
-CHROMIUM = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
-if not CHROMIUM: pytest.skip('no Chromium: install it, e.g. apt-get install chromium', allow_module_level=True)
+pytest.importorskip('anywidget', reason="the reviewer's package is missing: pip install anywidget")
 CELLS = ["from apoptosis_nb.review import Reviewer\nreviewer = Reviewer('found', 'images', by='browser')\nreviewer", 'print(len(reviewer.review.corrections), "read by the notebook")']
-
-@pytest.fixture(scope='module')
-def browser():
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=['--no-sandbox'])
-        yield browser
-        browser.close()
 
 @pytest.fixture(scope='module')
 def folder(root, tmp_path_factory):
@@ -30,32 +19,16 @@ def folder(root, tmp_path_factory):
     return folder
 
 @pytest.fixture(scope='module')
-def lab(folder, root, tmp_path_factory):
-    "The address of a JupyterLab of its own"
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        port = s.getsockname()[1]
-    own = {f'JUPYTER_{o}_DIR': str(tmp_path_factory.mktemp(o)) for o in ('CONFIG', 'RUNTIME')}
-    path = os.pathsep.join(filter(None, [str(root), os.environ.get('PYTHONPATH')]))
-    command = [sys.executable, '-m', 'jupyterlab', '--no-browser', '--allow-root', '--ip=127.0.0.1', f'--port={port}', '--IdentityProvider.token=', '--ServerApp.password=', f'--ServerApp.root_dir={folder}']
-    server = subprocess.Popen(command, env=dict(os.environ, PYTHONPATH=path, **own), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    for _ in range(120):
-        try: urllib.request.urlopen(f'http://127.0.0.1:{port}/api', timeout=2); break
-        except OSError: time.sleep(.25)
-    yield f'http://127.0.0.1:{port}/lab/tree/review.ipynb'
-    server.terminate()
-    server.wait(20)
+def lab(folder, start_lab): return f'{start_lab(folder)}/lab/tree/review.ipynb'
 
 @pytest.fixture
-def page(browser, folder):
-    page = browser.new_page(viewport=dict(width=1280, height=1150))
-    page.set_default_timeout(30_000)
-    expect.set_options(timeout=15_000)
+def page(open_page, folder):
+    page = open_page(1280, 1150)
     yield page
     page.screenshot(path=folder / 'last.png')
-    page.close()
 
 def test_review(page, lab, folder):
+    expect = pytest.importorskip('playwright.sync_api').expect
     page.goto(lab)
     page.locator('.jp-Notebook .jp-Cell').first.wait_for()
     page.get_by_text('| Idle').wait_for() # the kernel is there
