@@ -71,7 +71,9 @@ def remove_background(
 ): # float64 (Y, X) from 0 to 1
     "Set the background to 0 and stretch the rest to (0, 1) again (thesis 2.3.2, step 2)"
     level = background_level(image, threshold)
-    return np.clip((image - level) / (1 - level), 0, 1)
+    image = image - level
+    image /= 1 - level
+    return np.clip(image, 0, 1, out=image)
 
 # %% ../nbs/07_preprocessing.ipynb #1b116a68
 def gamma(
