@@ -8,13 +8,14 @@ __all__ = ['SIZES', 'build_classifier', 'WeightedCrossEntropy', 'Classifier', 'l
 
 # %% ../nbs/10_classifier.ipynb #3a19f86e
 import json, zlib
+from functools import cached_property
 from pathlib import Path
 
 import keras, numpy as np
 from keras import layers, ops
 from scipy.special import expit, logit
 from .core import InputError
-from .networks import be_deterministic, load_network, save_network, sigmoidal_drop, train_network, worth_compiling
+from .networks import be_deterministic, folded, fully_convolutional, load_network, save_network, sigmoidal_drop, train_network, worth_compiling
 from .preprocessing import NORMALISATIONS, normalise
 from .windows import WindowBatches, turn
 
@@ -92,11 +93,19 @@ class Classifier:
     ):
         for o in {normalisation, crop_normalisation or normalisation} - {*NORMALISATIONS}: raise InputError(f'normalisation {o!r}: choose one of {", ".join(NORMALISATIONS)}')
         self.model, self.window_px = model, model.input_shape[1]
-        if keras.backend.backend() == 'tensorflow': model.jit_compile = False # compiling costs seconds and gains nothing here
         self.threshold, self.pixel_size_um, self.normalisation, self.batch, self.views, self.second_look, self.about = float(threshold), pixel_size_um, normalisation, batch, views, second_look, about
         self.crop_normalisation, self.crop_log_odds = crop_normalisation, float(crop_log_odds)
 
     def __repr__(self): return f'Classifier({self.window_px} px windows of {self.pixel_size_um} um/px, normalisation={self.normalisation!r}, threshold={self.threshold:.3g})'
+
+    @cached_property
+    def quick(self): return folded(self.model) # what predicts, with the weights as they are when it is first asked
+
+    @cached_property
+    def dense(self): return fully_convolutional(self.quick) # (N, h, w, 1) from 0 to 1 -> (N, rows, columns, 1), a window's answer every `step_px`
+
+    @property
+    def step_px(self): return int(np.prod([o.strides[0] for o in self.model.layers if isinstance(o, layers.MaxPooling2D)]))
 
     def probabilities(
         self,
@@ -112,8 +121,8 @@ class Classifier:
             each = []
             for view in range(views):
                 seen = (turn(part, np.full(len(part), view)) if view else part)[..., None]
-                padded = np.pad(seen, [(0, self.batch - len(part)), (0, 0), (0, 0), (0, 0)])
-                each.append(np.asarray(self.model.predict_on_batch(padded))[:len(part), 0])
+                padded = seen if len(part) == self.batch else np.pad(seen, [(0, self.batch - len(part)), (0, 0), (0, 0), (0, 0)])
+                each.append(ops.convert_to_numpy(self.quick.predict_on_batch(padded))[:len(part), 0])
             found[i:i + self.batch] = each[0] if views == 1 else expit(_log_odds(each).mean(0))
         return found
 

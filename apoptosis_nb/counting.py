@@ -86,6 +86,7 @@ def split_nuclei(
         pieces = _pieces(np.pad(connected[box] == i, 1), pixel_size_um, smooth_um, rise_um)[1:-1, 1:-1]
         np.copyto(labels[box], pieces + n, where=pieces > 0)
         n += pieces.max()
+    del connected # 4 bytes a pixel, which a large image needs
     return drop_small(labels, pixel_size_um, smallest_um2)
 
 # %% ../nbs/17_counting.ipynb #e8e55727

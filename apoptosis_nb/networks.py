@@ -4,14 +4,16 @@
 
 # %% auto #0
 __all__ = ['use_cores', 'be_deterministic', 'worth_compiling', 'sigmoidal_drop', 'cosine_drop', 'OtherTraining', 'lowest_loss',
-           'highest_score', 'kept_epoch', 'train_network', 'learned_history', 'save_network', 'load_network']
+           'highest_score', 'kept_epoch', 'train_network', 'learned_history', 'folded', 'fully_convolutional',
+           'save_network', 'load_network']
 
 # %% ../nbs/09_networks.ipynb #3752058d
 import json, os, time, zipfile
+from collections import Counter
 from pathlib import Path
 
 import keras, numpy as np, pandas as pd
-from keras import ops
+from keras import layers, ops
 from tqdm.auto import tqdm
 from .core import MEMBER, InputError, network_file, network_metadata, packaged_networks, plain, write_atomically, write_json, write_table
 
@@ -192,6 +194,49 @@ def learned_history(
 ): # the same without seconds
     "What must be the same when a training is repeated"
     return history.drop(columns='seconds')
+
+# %% ../nbs/09_networks.ipynb #ac296d9f
+def _rebuilt(model, others, weights, shape=None): # a copy in which some layers are others, by name, and some weights too
+    def make(layer): return others[layer.name] if layer.name in others else type(layer).from_config(layer.get_config())
+    made = keras.models.clone_model(model, shape and keras.Input(shape), make, lambda layer, *inputs, **_: layer(*inputs)) # without the masks of the layers that go
+    for layer in (o for o in made.layers if o.weights): layer.set_weights(weights[layer.name] if layer.name in weights else model.get_layer(layer.name).get_weights())
+    if keras.backend.backend() == 'tensorflow': made.jit_compile = False
+    return made
+
+def folded(
+    model, # keras.Model
+): # keras.Model, the same but for rounding; to predict with, not to train
+    "The network with its batch normalisation in the weights of the convolutions"
+    made_by = {id(o.output): o for o in model.layers}
+    users = Counter(id(t) for o in model.layers for t in keras.tree.flatten(o.input) if t is not o.output) + Counter(map(id, model.outputs))
+    others, weights = {}, {}
+    for norm in (o for o in model.layers if isinstance(o, layers.BatchNormalization)):
+        before = made_by[id(norm.input)]
+        if not isinstance(before, layers.Conv2D | layers.Conv2DTranspose) or before.activation is not keras.activations.linear or users[id(before.output)] > 1: continue
+        mean, variance = (ops.convert_to_numpy(o) for o in (norm.moving_mean, norm.moving_variance))
+        scale = (ops.convert_to_numpy(norm.gamma) if norm.scale else 1)/np.sqrt(variance + norm.epsilon)
+        kernel, bias = (*before.get_weights(), 0.)[:2]
+        kernel = kernel*(scale[:, None] if isinstance(before, layers.Conv2DTranspose) else scale)
+        others[before.name] = type(before).from_config(dict(before.get_config(), use_bias=True))
+        weights[before.name] = [kernel, (bias - mean)*scale + (ops.convert_to_numpy(norm.beta) if norm.center else 0)]
+        others[norm.name] = layers.Activation('linear', name=norm.name)
+    return _rebuilt(model, others, weights)
+
+def fully_convolutional(
+    model, # keras.Model of one (h, w, c) image, whose layers follow each other, with one Flatten before its dense layers
+): # keras.Model, (N, H, W, c) of any size -> (N, rows, columns, units): the answer for each place where the window fits in, in steps of the pooling
+    "The network as convolutions alone: a dense layer is a convolution as large as what it sees"
+    others, weights, size = {}, {}, None
+    for layer in model.layers:
+        if isinstance(layer, layers.Flatten):
+            *size, channels = layer.input.shape[1:]
+            others[layer.name] = layers.Activation('linear', name=layer.name)
+        elif isinstance(layer, layers.Dense) and size:
+            kernel, *bias = layer.get_weights()
+            others[layer.name] = layers.Conv2D(layer.units, size, activation=layer.activation, use_bias=layer.use_bias, name=layer.name)
+            weights[layer.name] = [kernel.reshape(*size, channels, layer.units), *bias]
+            size, channels = (1, 1), layer.units
+    return _rebuilt(model, others, weights, (None, None, model.input_shape[-1]))
 
 # %% ../nbs/09_networks.ipynb #143e1e75
 def save_network(

@@ -33,11 +33,15 @@ def rescale(
     hot=1e-4, # share of the pixels that may lie above the top; 0: the top is the greatest value
 ): # float64 (Y, X) from 0 to 1; zeros where all pixels are equal
     "Map the least value to 0 and the greatest, hot pixels aside, to 1 (thesis 2.3.2, step 1)"
-    image = check_image(image).astype(np.float64)
-    aside = int(hot * image.size)
-    low, high = image.min(), np.partition(image, -1 - aside, axis=None)[-1 - aside]
-    if high <= low: high = image.max()
-    return np.clip((image - low) / (high - low), 0, 1) if high > low else np.zeros_like(image)
+    given = check_image(image)
+    aside = int(hot * given.size)
+    low, high = float(given.min()), float(np.partition(given, -1 - aside, axis=None)[-1 - aside])
+    if high <= low: high = float(given.max())
+    if high <= low: return np.zeros(given.shape)
+    image = given.astype(np.float64) # changed in place: a large image has no room for copies
+    image -= low
+    image /= high - low
+    return np.clip(image, 0, 1, out=image)
 
 # %% ../nbs/07_preprocessing.ipynb #aa773da5
 def histogram(
@@ -67,7 +71,9 @@ def remove_background(
 ): # float64 (Y, X) from 0 to 1
     "Set the background to 0 and stretch the rest to (0, 1) again (thesis 2.3.2, step 2)"
     level = background_level(image, threshold)
-    return np.clip((image - level) / (1 - level), 0, 1)
+    image = image - level
+    image /= 1 - level
+    return np.clip(image, 0, 1, out=image)
 
 # %% ../nbs/07_preprocessing.ipynb #1b116a68
 def gamma(

@@ -5,11 +5,12 @@
 # %% auto #0
 __all__ = ['NAMES', 'SMOOTH_PX', 'LOSSES', 'SCHEDULES', 'LOOK_PX', 'BESIDE_PX', 'Segmented', 'build_unet', 'class_weights',
            'tversky_index', 'boundary_f1', 'gap_recall', 'OverlapLoss', 'learning_rates', 'compile_unet',
-           'best_mean_iou', 'train_unet', 'receptive_radius', 'Segmenter', 'tile_sides', 'load_segmenter']
+           'best_mean_iou', 'train_unet', 'reach_px', 'Segmenter', 'tile_sides', 'load_segmenter']
 
 # %% ../nbs/16_unet.ipynb #17f2653d
 import json, zlib
 from collections import namedtuple
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from scipy import ndimage as ndi
 from skimage.transform import resize
 
 from .core import InputError
-from .networks import be_deterministic, cosine_drop, load_network, save_network, sigmoidal_drop, train_network, worth_compiling
+from .networks import be_deterministic, cosine_drop, folded, load_network, save_network, sigmoidal_drop, train_network, worth_compiling
 from .tiles import TileBatches, assert_apart, stretch
 from .windows import turn
 
@@ -244,13 +245,15 @@ def train_unet(
     return history
 
 # %% ../nbs/16_unet.ipynb #8b3dbf13
-def receptive_radius(
+def reach_px(
     n_blocks=4, # of the UNet
-): # int, px
-    "The greatest distance in y or in x of a pixel that a result depends on"
-    down = sum(2*2**level + 2**level for level in range(n_blocks)) # two convolutions and a maximum
-    up = sum(2**level + 2*2**level for level in range(n_blocks)) # a transposed convolution and two convolutions
-    return down + 2*2**n_blocks + up
+): # int
+    "How far beyond a border on a multiple of 2**n_blocks px the results on this side of it depend on pixels"
+    reach = 0
+    for _ in range(n_blocks): reach = -(-(reach + 2)//2) # from the result down: two convolutions, then half as many pixels
+    reach += 2
+    for _ in range(n_blocks): reach = 2*reach + 2
+    return reach
 
 LOOK_PX, BESIDE_PX = 128, 6 # side of what is looked at again, and how far beside the seemingly apoptotic pixels the answer is taken over; px of the network
 
@@ -270,16 +273,18 @@ class Segmenter:
         high=99.8, # percentile that becomes 1
         power=.5, # of the gamma correction
         second_look=False, # look again, in eight orientations, at what seems apoptotic; see below
-        tile_px=1536, # side of the square with as many pixels as a tile may have, halo included: what memory allows
+        tile_px=1344, # side of the square with as many pixels as a tile may have, halo included: what memory allows, so it is not kept with the weights
         **about, # anything else worth keeping, for JSON; `counting`: options of `counting.count_mask` that suit it
     ):
         self.model, self.pixel_size_um, self.low, self.high, self.power, self.second_look, self.tile_px, self.about = model, pixel_size_um, low, high, power, second_look, tile_px, about
         self.n_blocks = sum(o.name.startswith('down') and o.name.endswith('pool') for o in model.layers)
-        if keras.backend.backend() == 'tensorflow': model.jit_compile = False # every size of image would be compiled anew
         self.step = 2**self.n_blocks
-        self.halo_px = -(-receptive_radius(self.n_blocks)//self.step)*self.step
+        self.halo_px = -(-reach_px(self.n_blocks)//self.step)*self.step
 
     def __repr__(self): return f'Segmenter({self.model.name} for {self.pixel_size_um} um/px)'
+
+    @cached_property
+    def quick(self): return folded(self.model) # what predicts, with the weights as they are when it is first asked
 
     def _prepared(self, image, pixel_size_um): # float32 (Y, X) from 0 to 1, in the network's pixels
         light = stretch(image, self.low, self.high, self.power)
@@ -337,7 +342,7 @@ class Segmenter:
         if sides is None: raise InputError(f'tiles of {tile_px} px: the network sees {halo} px on either side, so take at least {2*halo + step} px')
         for y0, top, bottom in _starts(light.shape[0], sides[0], halo):
             for x0, left, right in _starts(light.shape[1], sides[1], halo):
-                p = ops.convert_to_numpy(self.model.predict_on_batch(light[None, y0:y0 + sides[0], x0:x0 + sides[1], None]))[0]
+                p = ops.convert_to_numpy(self.quick.predict_on_batch(light[None, y0:y0 + sides[0], x0:x0 + sides[1], None]))[0]
                 bottom_, right_ = min(bottom, height), min(right, width)
                 yield np.s_[top:bottom_, left:right_], p[top - y0:bottom_ - y0, left - x0:right_ - x0]
 
@@ -349,14 +354,14 @@ class Segmenter:
                 y1, x1 = min(y0 + core, box[0].stop), min(x0 + core, box[1].stop)
                 y, x = (y0 + y1)//2 - core, (x0 + x1)//2 - core # the crop's corner
                 crop = light[np.ix_(*map(mirrored, (y, x), light.shape))]
-                seen = ops.convert_to_numpy(self.model.predict_on_batch(turn(np.repeat(crop[None], 8, 0), np.arange(8))[..., None]))
+                seen = ops.convert_to_numpy(self.quick.predict_on_batch(turn(np.repeat(crop[None], 8, 0), np.arange(8))[..., None]))
                 mean = np.mean([_turned_back(o, view) for view, o in enumerate(seen)], axis=0)
                 part = np.s_[y0:y1, x0:x1]
                 yield part, around[part] == i, mean[y0 - y:y1 - y, x0 - x:x1 - x]
 
     def metadata(self): # dict for JSON
         "What the file says about the network"
-        return dict(self.about, pixel_size_um=self.pixel_size_um, low=self.low, high=self.high, power=self.power, second_look=self.second_look, tile_px=self.tile_px)
+        return dict(self.about, pixel_size_um=self.pixel_size_um, low=self.low, high=self.high, power=self.power, second_look=self.second_look)
 
     def save(
         self,
@@ -396,4 +401,5 @@ def load_segmenter(
 ): # Segmenter
     "A segmenter, from the package or from a file that `Segmenter.save` wrote"
     model, metadata = load_network(name_or_path, 'segmenter')
+    metadata.pop('tile_px', None) # earlier files kept it
     return Segmenter(model, **metadata)

@@ -1,10 +1,11 @@
 "Scans of images of every shape, and groups of chance positions"
 import numpy as np, pandas as pd, pytest
 
-from apoptosis_nb.classifier import Classifier, build_classifier
+from apoptosis_nb.classifier import Classifier, build_classifier, load_classifier
 from apoptosis_nb.core import InputError
 from apoptosis_nb.evaluation import match_events
-from apoptosis_nb.scanning import detect, group_windows, scan, window_corners
+from apoptosis_nb.scanning import CANDIDATE, DARK, detect, group_windows, scan, window_corners, windows_to_events
+from apoptosis_nb.spheroids import load_index, read_slice
 
 @pytest.fixture(scope='module', params=['image', 'window'])
 def classifier(request):
@@ -39,6 +40,38 @@ def test_dark_windows_are_not_asked_about(classifier):
     assert (windows.probability[1:] == 0).all() and windows.probability[0] == all_asked.probability[0] > 0
     black = classifier.probabilities(np.zeros((1, 32, 32), np.float32))[0]
     assert np.allclose(all_asked.probability[1:], black)
+
+@pytest.fixture(scope='module')
+def trained(): return load_classifier('window_64_simulated')
+
+def slices(root): return [read_slice(row) for _, row in load_index(root / 'data/sample').iterrows()]
+
+def test_dark_windows_hold_no_event(root, trained):
+    for image in slices(root):
+        skipped, asked = (windows_to_events(scan(image, trained, 16, dark=dark), CANDIDATE) for dark in (DARK, None))
+        pd.testing.assert_frame_equal(skipped, asked)
+        assert (scan(image, trained, 16).probability == 0).any()
+
+@pytest.mark.parametrize('stride_px', [16, 24, 32])
+def test_a_dense_scan_finds_the_events_of_the_exact_one(root, trained, stride_px):
+    n = 0
+    for image in slices(root):
+        image = image[:-7, 5:] # neither side a multiple of 16
+        exact, dense = (scan(image, trained, stride_px, dense=dense) for dense in (False, True))
+        assert exact.drop(columns='probability').equals(dense.drop(columns='probability'))
+        pd.testing.assert_frame_equal(*(windows_to_events(o, CANDIDATE) for o in (exact, dense)))
+        pd.testing.assert_frame_equal(*(detect(image, trained, stride_px, dense=o) for o in (False, True)))
+        n += (exact.probability != dense.probability).sum()
+    assert n, 'nothing was computed densely'
+
+def test_where_windows_share_little_a_dense_scan_is_an_exact_one(root, trained):
+    image = slices(root)[0]
+    pd.testing.assert_frame_equal(scan(image, trained, 64, dense=True), scan(image, trained, 64))
+
+def test_windows_that_are_brightened_one_by_one_share_nothing(classifier):
+    if classifier.normalisation == 'image': assert len(scan(picture(), classifier, 4, dense=True)) == len(scan(picture(), classifier, 4))
+    else:
+        with pytest.raises(InputError, match='dense=False'): scan(picture(), classifier, 4, dense=True)
 
 def test_an_image_of_one_window_has_one(classifier):
     assert len(scan(picture((32, 32)), classifier)) == 1
