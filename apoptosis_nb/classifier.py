@@ -105,7 +105,9 @@ class Classifier:
     def dense(self): return fully_convolutional(self.quick) # (N, h, w, 1) from 0 to 1 -> (N, rows, columns, 1), a window's answer every `step_px`
 
     @property
-    def step_px(self): return int(np.prod([o.strides[0] for o in self.model.layers if isinstance(o, layers.MaxPooling2D)]))
+    def step_px(self): # int
+        "Pixels between two windows of `dense`"
+        return int(np.prod([o.strides[0] for o in self.model.layers if isinstance(o, layers.MaxPooling2D)]))
 
     def probabilities(
         self,
