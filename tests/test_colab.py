@@ -104,6 +104,17 @@ def test_offer(monkeypatch, tmp_path):
     for button in shown[0].children: button.click()
     assert done == [str(tmp_path / 'quick.zip'), str(tmp_path / 'drive')] and (tmp_path / 'drive/MyDrive/apoptosis_nb/quick.zip').is_file()
 
+def test_what_comes_first_is_said(monkeypatch, tmp_path, capsys):
+    from apoptosis_nb.study import results_folder
+    results_folder(tmp_path / 'quick')
+    assert not capsys.readouterr().out
+    monkeypatch.setitem(sys.modules, 'google.colab', types.SimpleNamespace())
+    results_folder(tmp_path / 'quick')
+    assert "run_study('70_train')" in capsys.readouterr().out
+    (tmp_path / 'quick/tables/splits.csv').write_text('slice\n')
+    results_folder(tmp_path / 'quick')
+    assert not capsys.readouterr().out
+
 # Every notebook with Colab's versions
 @pytest.fixture(scope='session')
 def colab_venv():
