@@ -104,6 +104,17 @@ def test_offer(monkeypatch, tmp_path):
     for button in shown[0].children: button.click()
     assert done == [str(tmp_path / 'quick.zip'), str(tmp_path / 'drive')] and (tmp_path / 'drive/MyDrive/apoptosis_nb/quick.zip').is_file()
 
+def test_what_comes_first_is_said(monkeypatch, tmp_path, capsys):
+    from apoptosis_nb.study import results_folder
+    results_folder(tmp_path / 'quick')
+    assert not capsys.readouterr().out
+    monkeypatch.setitem(sys.modules, 'google.colab', types.SimpleNamespace())
+    results_folder(tmp_path / 'quick')
+    assert "run_study('70_train')" in capsys.readouterr().out
+    (tmp_path / 'quick/tables/splits.csv').write_text('slice\n')
+    results_folder(tmp_path / 'quick')
+    assert not capsys.readouterr().out
+
 # Every notebook with Colab's versions
 @pytest.fixture(scope='session')
 def colab_venv():
@@ -148,7 +159,8 @@ def test_setup_cell(colab_venv, source, tmp_path):
     "run as on Colab, with a copy of this repository in the place of GitHub's: the package is there without a restart, and no version has changed"
     git = ['git', '-C', source, '-c', 'user.name=test', '-c', 'user.email=test@example.org']
     for command in (['init', '-q', '-b', 'main'], ['add', '-A'], ['commit', '-q', '-m', 'all']): subprocess.run([*git, *command], check=True)
-    runtime = tmp_path / 'runtime'
+    runtime, content = tmp_path / 'runtime', tmp_path / 'content' # where no copy of the package lies
+    content.mkdir()
     subprocess.run([python_of_colab(), '-m', 'venv', runtime], check=True)
     site, seen = (next(o.glob('lib/python*/site-packages')) for o in (runtime, colab_venv))
     (site / 'colab.pth').write_text(f'{seen}\n')
@@ -157,7 +169,7 @@ def test_setup_cell(colab_venv, source, tmp_path):
     environment = {k: v for k, v in os.environ.items() if k != 'PYTHONPATH'} | fetched
     versions = lambda: dict(o.split('==') for o in subprocess.run([runtime / 'bin/python', '-m', 'pip', 'list', '--format=freeze'], env=environment, capture_output=True, text=True, check=True).stdout.split())
     before = versions()
-    done = subprocess.run([runtime / 'bin/python', '-c', code], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    done = subprocess.run([runtime / 'bin/python', '-c', code], cwd=content, env=environment, capture_output=True, text=True)
     assert not done.returncode, done.stderr[-3000:]
     assert 'No GPU' in done.stdout and str(site) in done.stdout
     after = versions()
