@@ -76,7 +76,7 @@ def windows(size_px, times): # list of dict
     from apoptosis_nb.classifier import load_classifier
     from apoptosis_nb.evaluation import match_events
     from apoptosis_nb.preprocessing import preprocess
-    from apoptosis_nb.scanning import CANDIDATE, scan, window_corners, windows_to_events
+    from apoptosis_nb.scanning import detect, scan, window_corners, windows_to_events
     image, classifier = image_of(size_px), load_classifier(CLASSIFIER)
     corners, (multiply, macs) = window_corners(image.shape, 64, 32), product()
     def cut(which): return sliding_window_view(preprocess(image), (64, 64))[tuple(which.T)][..., None]
@@ -89,10 +89,11 @@ def windows(size_px, times): # list of dict
     found.loc['one predict a window', ['seconds', 'cpu_seconds']] *= len(corners)/len(few)
     n = {o: len(found.result[o]) for o in found.index if o != 'one predict a window'} | {'one predict a window': len(corners), 'matrix product': np.nan}
     rows = rows_of('windows', found, n, 'windows/s', {'matrix product': macs, **dict.fromkeys(('exact 64/32, every window', 'plain Keras predict'), len(corners)*multiply_adds(classifier.model, 64))}, size_px=size_px)
-    places = lambda table: windows_to_events(table, CANDIDATE)[['y_px', 'x_px']].to_numpy()
     plain = found.result['exact 64/32, every window'].assign(probability=found.result['plain Keras predict'])
-    for ours, theirs, reference in (('exact 64/32', plain, 'plain Keras predict'), ('dense 64/16', found.result['exact 64/16'], 'exact 64/16')):
-        one, other = places(found.result[ours]), places(theirs)
+    grouped = lambda table: windows_to_events(table, classifier.threshold)
+    for ours, reference, events in (('exact 64/32', 'plain Keras predict', [grouped(found.result['exact 64/32']), grouped(plain)]),
+                                    ('dense 64/16', 'exact 64/16', [detect(image, classifier, 16, dense=dense) for dense in (True, False)])):
+        one, other = (o[['y_px', 'x_px']].to_numpy() for o in events)
         _, more, fewer = match_events(one, other, 2)
         rows.append(dict(part='windows', what=f'{ours}: events that differ from those of {reference}', size_px=size_px, rate=(len(more) + len(fewer))/max(1, len(other)), unit=f'of {len(other)}'))
     return rows
