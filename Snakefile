@@ -122,6 +122,14 @@ for number, weights, strides in [(5, 'beta_1_seed_0', [32, 16]), (7, 'detector_1
         log: f'{OUT}/notebooks/110_strides_table_{number}.ipynb'
         shell: PAPERMILL
 
+rule dense_scanning:
+    input: f'{DATA}/index.csv', tables('splits'), f'{OUT}/weights/detector_64.keras', notebook='nbs/study/240_dense_scanning.ipynb', library=modules(NETWORKS, PAGES)
+    output: tables('dense_scanning'), figures('dense_scanning')
+    params: given=parameters('240_dense_scanning', data=DATA, results=OUT)
+    threads: 2
+    log: f'{OUT}/notebooks/240_dense_scanning.ipynb'
+    shell: PAPERMILL
+
 rule missed_events:
     input: tables('events_64'), notebook='nbs/study/120_missed_events.ipynb', library=modules(['whole_images'], PAGES)
     output: tables('missed_events'), figures('missed_events')
@@ -222,7 +230,7 @@ rule real_windows:
     shell: PAPERMILL
 
 rule summary:
-    input: tables('counts', 'table_2', 'table_5', 'table_7', 'missed_events', 'split_leak', 'real_nuclei', 'detection_64', 'detection_128', 'table_1', 'table_6', 'unet_training', 'unet_images', 'methods', 'ablation', 'dataset2', 'real_images', 'real_windows'),
+    input: tables('counts', 'table_2', 'table_5', 'table_7', 'missed_events', 'split_leak', 'real_nuclei', 'detection_64', 'detection_128', 'table_1', 'table_6', 'unet_training', 'unet_images', 'methods', 'ablation', 'dataset2', 'real_images', 'real_windows', 'dense_scanning'),
         figures('fig_06', 'fig_11', 'fig_18'), notebook='nbs/study/900_summary.ipynb', library=modules(['summary'])
     output: f'{OUT}/summary.md', f'{OUT}/run.json'
     params: given=parameters('900_summary', results=OUT, run=RUN, config=f'config/{RUN}.yaml')

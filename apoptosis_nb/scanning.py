@@ -80,7 +80,7 @@ def _scan(image, classifier, stride_px=None, batch=1024, dark=DARK, dense=False)
 
 # %% ../nbs/11_scanning.ipynb #9fca3455
 TILE = 12 # windows in a row and in a column of a tile
-NEAR = .25 # dense probability from which a window is asked about by itself; a positive one has `CANDIDATE` or more
+NEAR = .1 # dense probability from which a window is asked about by itself; a positive one has `CANDIDATE` or more
 
 def _ask_tiles(
     image, # float32 (Y, X), prepared

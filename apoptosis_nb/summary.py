@@ -57,6 +57,9 @@ def headline(
     def _strides():
         for stride, o in table('table_5').groupby('stride_px'):
             row(f'seconds an image of {o.size_px.iloc[0]} px, 64 px windows, stride {stride}', f'{o.seconds.mean():.2f}', f'{o.thesis_time_s.mean():.0f} (about 1800 px)')
+    def _dense():
+        for stride, o in table('dense_scanning').set_index('scan').groupby('stride_px'):
+            row(f'the same with windows each by itself / densely, stride {stride}; events that differ', f'{o.seconds.exact:.2f} / {o.seconds.dense:.2f}; {o.only_here.sum()} of {o.detected.exact}')
     def _unet():
         for o in table('unet_training').query("schedule in ('c', 'end')").itertuples():
             theirs = f'{o.thesis_val_iou_intact:.4f} / {o.thesis_val_iou_apoptotic:.4f}' if pd.notna(o.thesis_val_iou_intact) else ''
@@ -90,7 +93,7 @@ def headline(
             for o in real.itertuples(): row(f'{o.data} kept aside ({o.n}), 64 px, {o.method}, threshold {o.threshold:g}: F1', f'{o.f1:.3f} (precision {o.precision:.3f}, recall {o.recall:.3f})')
     def _ablation():
         for o in table('ablation_means').itertuples(): row(f'UNet, short training, {o.variant}: IoU intact / apoptotic', f'{o.val_iou_intact_mean:.3f} / {o.val_iou_apoptotic_mean:.3f}')
-    for section in (_windows, _sweep, _detection, _missed, _split, _strides, _unet, _ablation, _methods, _dataset2, _real, _images, _real_windows):
+    for section in (_windows, _sweep, _detection, _missed, _split, _strides, _dense, _unet, _ablation, _methods, _dataset2, _real, _images, _real_windows):
         try: section()
         except InputError:
             if not partial: raise

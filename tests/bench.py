@@ -14,7 +14,7 @@ import numpy as np, pandas as pd, typer
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 ROOT = Path(__file__).parents[1]
 OTHERS = dict(stardist='pip install stardist tf_keras', cellpose='pip install cellpose')
-PARTS = 'windows', 'strides', 'unet', 'others', 'sizes', 'start'
+PARTS = 'windows', 'strides', 'unet', 'others', 'start', 'sizes'
 CLASSIFIER, SEGMENTER = 'window_64_simulated', 'unet_simulated'
 
 def image_of(
@@ -30,7 +30,7 @@ def image_of(
 
 def timed(
     works, # dict name -> function
-    times, # rounds, after one that warms up
+    times, # rounds, after one that warms up; 0: that one alone, whose start hardly counts where it takes long
 ): # pd.DataFrame indexed by name: seconds, cpu_seconds of the fastest round, result
     "Several ways, by turns"
     rows = {}
@@ -39,7 +39,7 @@ def timed(
             began, cpu = time.perf_counter(), time.process_time()
             result = work()
             now = time.perf_counter() - began, time.process_time() - cpu
-            if turn: rows[name] = (*np.minimum(now, rows[name][:2]), result) if name in rows else (*now, result)
+            if turn or not times: rows[name] = (*np.minimum(now, rows[name][:2]), result) if name in rows else (*now, result)
     return pd.DataFrame(rows, ['seconds', 'cpu_seconds', 'result']).T
 
 def multiply_adds(
@@ -76,7 +76,7 @@ def windows(size_px, times): # list of dict
     from apoptosis_nb.classifier import load_classifier
     from apoptosis_nb.evaluation import match_events
     from apoptosis_nb.preprocessing import preprocess
-    from apoptosis_nb.scanning import CANDIDATE, scan, window_corners, windows_to_events
+    from apoptosis_nb.scanning import detect, scan, window_corners, windows_to_events
     image, classifier = image_of(size_px), load_classifier(CLASSIFIER)
     corners, (multiply, macs) = window_corners(image.shape, 64, 32), product()
     def cut(which): return sliding_window_view(preprocess(image), (64, 64))[tuple(which.T)][..., None]
@@ -89,10 +89,11 @@ def windows(size_px, times): # list of dict
     found.loc['one predict a window', ['seconds', 'cpu_seconds']] *= len(corners)/len(few)
     n = {o: len(found.result[o]) for o in found.index if o != 'one predict a window'} | {'one predict a window': len(corners), 'matrix product': np.nan}
     rows = rows_of('windows', found, n, 'windows/s', {'matrix product': macs, **dict.fromkeys(('exact 64/32, every window', 'plain Keras predict'), len(corners)*multiply_adds(classifier.model, 64))}, size_px=size_px)
-    places = lambda table: windows_to_events(table, CANDIDATE)[['y_px', 'x_px']].to_numpy()
     plain = found.result['exact 64/32, every window'].assign(probability=found.result['plain Keras predict'])
-    for ours, theirs, reference in (('exact 64/32', plain, 'plain Keras predict'), ('dense 64/16', found.result['exact 64/16'], 'exact 64/16')):
-        one, other = places(found.result[ours]), places(theirs)
+    grouped = lambda table: windows_to_events(table, classifier.threshold)
+    for ours, reference, events in (('exact 64/32', 'plain Keras predict', [grouped(found.result['exact 64/32']), grouped(plain)]),
+                                    ('dense 64/16', 'exact 64/16', [detect(image, classifier, 16, dense=dense) for dense in (True, False)])):
+        one, other = (o[['y_px', 'x_px']].to_numpy() for o in events)
         _, more, fewer = match_events(one, other, 2)
         rows.append(dict(part='windows', what=f'{ours}: events that differ from those of {reference}', size_px=size_px, rate=(len(more) + len(fewer))/max(1, len(other)), unit=f'of {len(other)}'))
     return rows
@@ -158,14 +159,14 @@ def size(size_px, times, what): # list of dict
 def start(size_px): # list of dict
     "The command line, from its start to its end"
     import tempfile, tifffile
-    rows, program = [], Path(sys.executable).parent/'apoptosis-nb'
+    rows, program = [], [sys.executable, '-c', 'from apoptosis_nb.cli import app; app()'] # what the command apoptosis-nb does
     with tempfile.TemporaryDirectory() as folder:
         tifffile.imwrite(f'{folder}/image.tif', image_of(size_px))
         for what, words in (('apoptosis-nb --help', ['--help']), (f'apoptosis-nb analyze, {size_px} px', ['analyze', f'{folder}/image.tif', '--out', f'{folder}/out', '--overwrite', '--pixel-size', '.65'])):
             runs = []
             for _ in range(2):
                 before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-                subprocess.run([program, *words], check=True, capture_output=True)
+                subprocess.run([*program, *words], check=True, capture_output=True)
                 after = resource.getrusage(resource.RUSAGE_CHILDREN)
                 runs.append((time.perf_counter() - began, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime))
             seconds, cpu_seconds = np.min(runs, axis=0)
@@ -243,20 +244,20 @@ def bench(
     if clock not in ('seconds', 'cpu_seconds') or not set(chosen) <= set(PARTS): raise typer.BadParameter(f'parts are {", ".join(PARTS)}; clock is seconds or cpu_seconds')
     os.environ['APOPTOSIS_NB_BENCH_CORES'] = str(cores)
     calls = dict(windows=[('windows', size_px, times)], strides=[('strides', size_px, times, [*map(int, strides_px.split(','))])], unet=[('unet', unet_px, times)], others=[('others', unet_px, times)],
-        sizes=[('size', side, 1 if side > 4096 else times, what) for what in ('exact 64/32', 'dense 64/16', 'UNet and counting') for side in map(int, sizes.split(','))], start=[('start', 512)])
+        sizes=[('size', side, times if side <= 4096 else 0, what) for what in ('exact 64/32', 'dense 64/16', 'UNet and counting') for side in map(int, sizes.split(','))], start=[('start', 512)])
+    from apoptosis_nb.core import provenance, write_atomically, write_json, write_table
     rows = []
     for part in PARTS:
         for call in calls[part] if part in chosen else []:
             rows += alone(*call)
+            table = pd.DataFrame(rows)
+            met = goals(table, clock, size_px, unet_px)
+            write_table(table, out/'bench.csv') # so far: a run that is stopped leaves what it has
+            write_table(met, out/'goals.csv')
             typer.echo(f'{" ".join(map(str, call))}: done')
         if part == 'others' and part in chosen:
             for name, how in OTHERS.items():
                 if not find_spec(name): typer.echo(f'{name} is not installed, so not compared; {how}')
-    from apoptosis_nb.core import provenance, write_atomically, write_json, write_table
-    table = pd.DataFrame(rows)
-    met = goals(table, clock, size_px, unet_px)
-    write_table(table, out/'bench.csv')
-    write_table(met, out/'goals.csv')
     cpu = next((o.split(': ')[1] for o in Path('/proc/cpuinfo').read_text().splitlines() if o.startswith('model name')), '') if Path('/proc/cpuinfo').is_file() else platform.processor()
     write_json(provenance(parts=chosen, sizes=sizes, strides_px=strides_px, times=times, cores=cores, clock=clock, load_average=os.getloadavg()[0], processor=cpu), out/'machine.json')
     with write_atomically(out/'bench.png') as temporary: draw(table, clock).savefig(temporary, dpi=120)
