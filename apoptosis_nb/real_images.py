@@ -106,7 +106,6 @@ def compose_field(
     bits=8, # of the image: 8, or 16 with another gain and offset in every field
     weights=None, # (N,) how often a crop is drawn, among the apoptotic ones and among the others; all alike unless given
     varied=False, # each cell at any angle, somewhat larger, smaller, brighter or darker, as by `mitocheck.vary`; otherwise in one of its eight orientations
-    dimmed=0., # spread of the brightness of the cells that are not apoptotic: each is darkened by exp(-|N(0, dimmed)|)
 ): # image uint8 or uint16 (Y, X); classes uint8 (Y, X); nuclei int (Y, X), numbered from 1; events (M, 2) y, x in px
     "A field of cells from crops, with its truth"
     if not apoptotic.any() or apoptotic.all(): raise InputError('crops of apoptotic cells and of others are needed: give some of both')
@@ -118,7 +117,6 @@ def compose_field(
     for _ in range(n_cells):
         event = random.random() < apoptotic_share
         i = random.choice(np.flatnonzero(apoptotic == event), p=chance[event])
-        fainter = np.exp(-abs(random.normal(0, dimmed))) if dimmed and not event else 1.
         crop = (vary(crops[i], random, shift_px=0) if varied else turn(crops[i][None], [random.integers(8)])[0]).astype(float)
         mask = cell_mask(crop, event)
         edge = mask[[0, -1]].any() or mask[:, [0, -1]].any() # cut off by the crop's border
@@ -130,7 +128,7 @@ def compose_field(
             if not (classes[there][room] > 0).any(): break
         else: continue
         soft = ndi.gaussian_filter(ndi.binary_dilation(mask, iterations=2).astype(float), 1)
-        light[there] = np.maximum(light[there], fainter*soft*crop)
+        light[there] = np.maximum(light[there], soft*crop)
         classes[there][mask] = 2 if event else 1
         if event: events.append(np.argwhere(mask).mean(0) + (y - half, x - half))
         else: nuclei[there][mask] = (n := n + 1)
@@ -151,10 +149,9 @@ def composed_tiles(
     seed=0, # int
     most_dying=.3, # greatest share of apoptotic cells
     uneven=30., # see `compose_field`
-    **options, # of `compose_field`: varied, dimmed
 ): # TileSet
     "Fields of real cells as tiles, from empty to full and from healthy to dying; touching nuclei apart"
-    def tile(random): return compose_field(crops, apoptotic, random, tile_px, int(random.uniform(.2, 1.2)*30*(tile_px/192)**2) + 1, random.uniform(0, most_dying), uneven, **options)
+    def tile(random): return compose_field(crops, apoptotic, random, tile_px, int(random.uniform(.2, 1.2)*30*(tile_px/192)**2) + 1, random.uniform(0, most_dying), uneven)
     found = [tile(rng(seed, 'composed', name, i)) for i in range(n)]
     masks = [np.where(classes == 2, 2, parted(nuclei)).astype(np.uint8) for _, classes, nuclei, _ in found]
     return TileSet(np.stack([stretch(o[0]) for o in found]).astype(np.float16), np.stack(masks), np.array([f'composed {name} {i}' for i in range(n)]))

@@ -146,8 +146,7 @@ LOSSES = { # name: function of the class weights
     'cross_entropy': lambda weights: keras.losses.CategoricalCrossentropy(),
     'focal_tversky': lambda weights: OverlapLoss(weights, gamma=.75, together=True),
     'boundary': lambda weights: OverlapLoss(weights, boundary=.3, together=True),
-    'gaps': lambda weights: OverlapLoss(weights, gaps=.04, together=True),
-    'gaps_first': lambda weights: OverlapLoss(weights, gaps=.2, together=True)} # learns the gaps soon, but makes nuclei too small
+    'gaps': lambda weights: OverlapLoss(weights, gaps=.04, together=True)}
 
 # %% ../nbs/16_unet.ipynb #67a227a5
 SCHEDULES = { # what the thesis shows, and `end`, which is ours: batch_size, epochs, first and last learning rate, how it falls
