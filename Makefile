@@ -1,7 +1,7 @@
 # make study [RUN=quick|standard|paper] [CORES=n]   every figure and table into results/RUN
 # make reference                                    keep the standard run's tables, figures and record in docs, and its weights in the package, with what was measured of them
 # make test                                         every check; what CI runs
-# make bench                                        how fast, as ratios measured side by side
+# make bench                                        how fast and in how much memory, as ratios measured side by side, into docs/reference/bench
 # make docs                                         the documentation site into _docs; a warning or a broken link stops it
 # make readme                                       README.md from nbs/index.ipynb, which reads the reference run and the notebooks
 # Each sets up .venv by itself first; PYTHON=... chooses the Python (3.11 to 3.13) that makes it.
