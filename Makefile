@@ -3,7 +3,7 @@
 # make reference                                    keep the standard run's tables, figures and record in docs, and its weights in the package, with what was measured of them
 # make test                                         every check; what CI runs
 # make colab                                        every notebook with Google Colab's Python and versions, half an hour; skipped where they cannot be had
-# make bench                                        how fast, as ratios measured side by side
+# make bench                                        how fast and in how much memory, as ratios measured side by side, into docs/reference/bench
 # make docs                                         the documentation site into _docs; a warning or a broken link stops it
 # make readme                                       README.md, with its picture, from nbs/index.ipynb, which reads the reference run and the notebooks
 # make setup-cells                                  the setup cell of nbs/37_colab.ipynb into every guide and notebook of the study
