@@ -204,9 +204,10 @@ def draw(table, clock): # matplotlib Figure
     from apoptosis_nb.plots import figure
     fig, (left, right) = figure(1, 2, size=(9, 3.6))
     for ax, part, x, label in ((left, 'sizes', 'size_px', 'side of the image, px'), (right, 'strides', 'stride_px', 'stride, px')):
-        for what, o in table[table.part == part].groupby('what', sort=False): ax.plot(o[x], o[clock], 'o-', label=what)
+        rows = table[table.part == part] if x in table else table[:0] # a piece of the bench may lack the part
+        for what, o in rows.groupby('what', sort=False): ax.plot(o[x], o[clock], 'o-', label=what)
         ax.set(xscale='log', yscale='log', xlabel=label, ylabel='seconds' if clock == 'seconds' else 'CPU seconds')
-        ticks = sorted(table[x][table.part == part].unique())
+        ticks = sorted(rows[x].unique()) if len(rows) else []
         ax.set_xticks(ticks, [f'{o:g}' for o in ticks], minor=False)
         ax.minorticks_off()
         if ticks: ax.legend(frameon=False)

@@ -41,7 +41,7 @@ def packages(networks):
     return found
 
 @needs_spec
-@pytest.mark.parametrize('name, um, sides', [('unet', .5, (60, 4)), ('window', .65, 64)])
+@pytest.mark.parametrize('name, um, sides', [('unet', .5, (52, 4)), ('window', .65, 64)])
 def test_the_specification_accepts_it(packages, name, um, sides):
     path, model = packages[name]
     assert model.validation_summary.status in ('passed', 'valid-format') and not model.validation_summary.errors and model.format_version.startswith('0.5')
