@@ -46,6 +46,7 @@ def fetch(
     try:
         store.fetch(first, downloader=download)
         store.retry_if_failed = 4
+        for name in registry: (folder/name).parent.mkdir(parents=True, exist_ok=True) # two threads that make the same one would fail
         with ThreadPoolExecutor(workers) as pool:
             jobs = [pool.submit(store.fetch, name, downloader=download) for name in rest]
             try:
