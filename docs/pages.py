@@ -134,7 +134,7 @@ def notebook_page(path, names, module='', more=''): # the notebook as JSON
         directive = said[1].strip() if said else ''
         if directive.startswith(('hide', 'default_exp')) and directive != 'hide_input': continue
         if not module and ("'google.colab' in sys.modules" in text or text.startswith('from apoptosis_nb.colab import offer')): continue # the link to Colab stands for them
-        if directive == 'export': cells.append(markdown_cell(f'(cell-{cell["id"]})=', f'at-{cell["id"]}'))
+        if directive == 'export': cells.append(markdown_cell(f'(cell-{module}-{cell["id"]})=', f'at-{cell["id"]}'))
         tags = list(cell['metadata'].get('tags', []))
         if directive in ('echo: false', 'hide_input'): tags.append('remove-input')
         text = text[said.end():] if said else text
@@ -167,7 +167,7 @@ def api_page(module, names): # Markdown
         body = [linked(o.doc)] if o.doc else []
         fields = [f':param {name.lstrip("*")}: {linked(said)}' for name, said in o.parameters] + ([f':returns: {linked(o.returns)}'] if o.returns else [])
         if fields: body.append('\n'.join(fields))
-        if not inside: body.append(f'[source]({on_github(f"apoptosis_nb/{module.name}.py", o.line)}) · [in the notebook](../{notebook}#cell-{o.cell})')
+        if not inside: body.append(f'[source]({on_github(f"apoptosis_nb/{module.name}.py", o.line)}) · [in the notebook](../{notebook}#cell-{module.name}-{o.cell})')
         body += [block(m, True) for m in o.members]
         text = '\n'.join(lines) + '\n\n' + '\n\n'.join(body)
         fence = '`'*max(3, 1 + max((len(m) for m in re.findall('`{3,}', text)), default=0))
