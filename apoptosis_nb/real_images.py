@@ -19,8 +19,9 @@ from tqdm.auto import tqdm
 from .core import InputError, rng
 from .counting import count_mask, fill_holes, split_nuclei
 from .evaluation import EVENT_UM, score_events, score_together
+from .images import PIXEL_SIZE_UM
 from .instances import agreement, class_iou, count_errors, instance_scores
-from .mitocheck import CROP_PX, PIXEL_SIZE_UM, vary
+from .mitocheck import CROP_PX, vary
 from .preprocessing import estimate_pixel_size, normalise, preprocess
 from .segmentations import LEAST_SCORES
 from .tiles import TileSet, stretch
