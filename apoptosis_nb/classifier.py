@@ -15,7 +15,7 @@ import keras, numpy as np
 from keras import layers, ops
 from scipy.special import expit, logit
 from .core import InputError
-from .networks import be_deterministic, folded, fully_convolutional, load_network, save_network, sigmoidal_drop, train_network, worth_compiling
+from .networks import be_deterministic, folded, fully_convolutional, load_network, proposal_policy, save_network, sigmoidal_drop, train_network, worth_compiling
 from .preprocessing import NORMALISATIONS, normalise
 from .windows import WindowBatches, turn
 
@@ -102,7 +102,7 @@ class Classifier:
     def quick(self): return folded(self.model) # what predicts, with the weights as they are when it is first asked
 
     @cached_property
-    def dense(self): return fully_convolutional(self.quick) # (N, h, w, 1) from 0 to 1 -> (N, rows, columns, 1), a window's answer every `step_px`
+    def dense(self): return fully_convolutional(self.quick, proposal_policy()) # (N, h, w, 1) from 0 to 1 -> (N, rows, columns, 1), a window's answer every `step_px`
 
     @property
     def step_px(self): # int

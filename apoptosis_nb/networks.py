@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['use_cores', 'be_deterministic', 'worth_compiling', 'sigmoidal_drop', 'cosine_drop', 'OtherTraining', 'lowest_loss',
-           'highest_score', 'kept_epoch', 'train_network', 'learned_history', 'folded', 'fully_convolutional',
-           'save_network', 'load_network']
+           'highest_score', 'kept_epoch', 'train_network', 'learned_history', 'proposal_policy', 'folded',
+           'fully_convolutional', 'save_network', 'load_network']
 
 # %% ../nbs/09_networks.ipynb #3752058d
 import json, os, time, zipfile
@@ -196,12 +196,20 @@ def learned_history(
     return history.drop(columns='seconds')
 
 # %% ../nbs/09_networks.ipynb #ac296d9f
-def _rebuilt(model, others, weights, shape=None): # a copy in which some layers are others, by name, and some weights too
-    def make(layer): return others[layer.name] if layer.name in others else type(layer).from_config(layer.get_config())
+def _rebuilt(model, others, weights, shape=None, policy=None): # a copy in which some layers are others, by name, and some weights too; the policy is that of all layers but the last
+    def make(layer):
+        made, last = others.get(layer.name, layer), layer is model.layers[-1]
+        return type(made).from_config(dict(made.get_config(), **(dict(dtype=policy) if policy and not last else {})))
     made = keras.models.clone_model(model, shape and keras.Input(shape), make, lambda layer, *inputs, **_: layer(*inputs)) # without the masks of the layers that go
     for layer in (o for o in made.layers if o.weights): layer.set_weights(weights[layer.name] if layer.name in weights else model.get_layer(layer.name).get_weights())
     if keras.backend.backend() == 'tensorflow': made.jit_compile = False
     return made
+
+def proposal_policy(): # str or None, a dtype policy of Keras
+    "bfloat16 where the processor multiplies it, which takes half the time there and longer elsewhere"
+    try: flags = Path('/proc/cpuinfo').read_text()
+    except OSError: return None # not Linux
+    return 'mixed_bfloat16' if worth_compiling() is False and ('avx512_bf16' in flags or 'amx_bf16' in flags) else None
 
 def folded(
     model, # keras.Model
@@ -224,6 +232,7 @@ def folded(
 
 def fully_convolutional(
     model, # keras.Model of one (h, w, c) image, whose layers follow each other, with one Flatten before its dense layers
+    policy=None, # Keras's dtype policy to compute it with; the answer is float32
 ): # keras.Model, (N, H, W, c) of any size -> (N, rows, columns, units): the answer for each place where the window fits in, in steps of the pooling
     "The network as convolutions alone: a dense layer is a convolution as large as what it sees"
     others, weights, size = {}, {}, None
@@ -236,7 +245,7 @@ def fully_convolutional(
             others[layer.name] = layers.Conv2D(layer.units, size, activation=layer.activation, use_bias=layer.use_bias, name=layer.name)
             weights[layer.name] = [kernel.reshape(*size, channels, layer.units), *bias]
             size, channels = (1, 1), layer.units
-    return _rebuilt(model, others, weights, (None, None, model.input_shape[-1]))
+    return _rebuilt(model, others, weights, (None, None, model.input_shape[-1]), policy)
 
 # %% ../nbs/09_networks.ipynb #143e1e75
 def save_network(

@@ -31,11 +31,13 @@ def check_image(
 def rescale(
     image, # (Y, X), any integer or float dtype
     hot=1e-4, # share of the pixels that may lie above the top; 0: the top is the greatest value
+    counts=None, # (X,) int, where the image is a single row of its grey values in rising order: how many pixels have each
 ): # float64 (Y, X) from 0 to 1; zeros where all pixels are equal
     "Map the least value to 0 and the greatest, hot pixels aside, to 1 (thesis 2.3.2, step 1)"
     given = check_image(image)
-    aside = int(hot * given.size)
-    low, high = float(given.min()), float(np.partition(given, -1 - aside, axis=None)[-1 - aside])
+    n = given.size if counts is None else counts.sum()
+    top = n - 1 - int(hot * n) # the rank of what becomes 1
+    low, high = float(given.min()), float(np.partition(given, top, axis=None)[top] if counts is None else given[0, np.searchsorted(np.cumsum(counts), top, side='right')])
     if high <= low: high = float(given.max())
     if high <= low: return np.zeros(given.shape)
     image = given.astype(np.float64) # changed in place: a large image has no room for copies
@@ -44,22 +46,26 @@ def rescale(
     return np.clip(image, 0, 1, out=image)
 
 # %% ../nbs/07_preprocessing.ipynb #aa773da5
+def _sample(image): return image.ravel()[::max(1, image.size // 20000)]
+
 def histogram(
     image, # (Y, X) from 0 to 1
     bins=256, # at most; fewer where the image has fewer grey levels, lest the histogram be a comb
+    counts=None, # as for `rescale`
+    sample=None, # some of the pixels, which tell how many grey levels there are; 20,000 of the image unless given
 ): # (counts (bins,), edges (bins + 1,))
     "The grey-level histogram, slightly smoothed"
-    sample = image.ravel()[::max(1, image.size // 20000)]
-    bins = int(np.clip(len(np.unique(sample)), 2, bins))
-    counts = np.bincount(np.minimum((image * bins).astype(np.int32), bins - 1).ravel(), minlength=bins)
+    bins = int(np.clip(len(np.unique(_sample(image) if sample is None else sample)), 2, bins))
+    counts = np.bincount(np.minimum((image * bins).astype(np.int32), bins - 1).ravel(), counts, minlength=bins)
     return gaussian_filter1d(counts.astype(float), 1, mode='constant'), np.linspace(0, 1, bins + 1)
 
 def background_level(
     image, # (Y, X) from 0 to 1, from `rescale`
     threshold=.05, # share of the histogram's peak
+    **options, # of `histogram`
 ): # float from 0 to 1; 0 when there is no elbow
     "The intensity at which the background ends"
-    counts, edges = histogram(image)
+    counts, edges = histogram(image, **options)
     if len(counts) < 8: return 0.
     peak = np.argmax(counts[:-2]) # the last bins hold what is saturated
     below = np.flatnonzero(counts[peak:] < threshold * counts[peak])
@@ -68,9 +74,10 @@ def background_level(
 def remove_background(
     image, # (Y, X) from 0 to 1, from `rescale`
     threshold=.05, # share of the histogram's peak
+    **options, # of `histogram`
 ): # float64 (Y, X) from 0 to 1
     "Set the background to 0 and stretch the rest to (0, 1) again (thesis 2.3.2, step 2)"
-    level = background_level(image, threshold)
+    level = background_level(image, threshold, **options)
     image = image - level
     image /= 1 - level
     return np.clip(image, 0, 1, out=image)
@@ -91,7 +98,15 @@ def preprocess(
     power=.75, # of the gamma correction
 ): # float32 (Y, X) from 0 to 1; zeros where all pixels are equal
     "Rescale, remove the background, correct gamma (thesis 2.3.2)"
-    return gamma(remove_background(rescale(image, hot), threshold).astype(np.float32), power)
+    image = check_image(image)
+    if image.dtype not in (np.uint8, np.uint16) or image.size < 2**16: return gamma(remove_background(rescale(image, hot), threshold).astype(np.float32), power)
+    counts = sum(np.bincount(o, minlength=2**(8*image.itemsize)) for o in np.array_split(image.ravel(), -(-image.size//2**20)))
+    values = np.flatnonzero(counts)
+    first = rescale(values[None], hot, counts[values])
+    sample = first[0, np.searchsorted(values, _sample(image))]
+    answers = np.zeros(len(counts), np.float32)
+    answers[values] = gamma(remove_background(first, threshold, counts=counts[values], sample=sample).astype(np.float32), power)
+    return np.take(answers, image)
 
 def preprocess_steps(
     image, # (Y, X), any integer or float dtype

@@ -107,6 +107,7 @@ def compose_field(
     bits=8, # of the image: 8, or 16 with another gain and offset in every field
     weights=None, # (N,) how often a crop is drawn, among the apoptotic ones and among the others; all alike unless given
     varied=False, # each cell at any angle, somewhat larger, smaller, brighter or darker, as by `mitocheck.vary`; otherwise in one of its eight orientations
+    dim=0., # spread of the light: each cell that is not apoptotic is dimmed by exp(-|x|), with x of this standard deviation
 ): # image uint8 or uint16 (Y, X); classes uint8 (Y, X); nuclei int (Y, X), numbered from 1; events (M, 2) y, x in px
     "A field of cells from crops, with its truth"
     if not apoptotic.any() or apoptotic.all(): raise InputError('crops of apoptotic cells and of others are needed: give some of both')
@@ -120,6 +121,7 @@ def compose_field(
         i = random.choice(np.flatnonzero(apoptotic == event), p=chance[event])
         crop = (vary(crops[i], random, shift_px=0) if varied else turn(crops[i][None], [random.integers(8)])[0]).astype(float)
         mask = cell_mask(crop, event)
+        if dim and not event: crop *= np.exp(-abs(random.normal(0, dim)))
         edge = mask[[0, -1]].any() or mask[:, [0, -1]].any() # cut off by the crop's border
         if edge or not mask.any(): continue
         room = ndi.binary_dilation(mask, iterations=8 if event else int(random.integers(0, 3))) # fragments of two cells must not mix
@@ -148,12 +150,16 @@ def composed_tiles(
     n=100, # tiles
     tile_px=192, # side of a tile
     seed=0, # int
-    most_dying=.3, # greatest share of apoptotic cells
+    most_dying=.2, # greatest share of apoptotic cells
     uneven=30., # see `compose_field`
+    dim=.6, # see `compose_field`; of every second tile
 ): # TileSet
-    "Fields of real cells as tiles, from empty to full and from healthy to dying; touching nuclei apart"
-    def tile(random): return compose_field(crops, apoptotic, random, tile_px, int(random.uniform(.2, 1.2)*30*(tile_px/192)**2) + 1, random.uniform(0, most_dying), uneven)
-    found = [tile(rng(seed, 'composed', name, i)) for i in range(n)]
+    "Fields of real cells as tiles, from empty to full, from healthy to dying, every second with dim cells beside bright ones; touching nuclei apart"
+    def tile(i):
+        random = rng(seed, 'composed', name, i)
+        n_cells, dying = int(random.uniform(.2, 1.2)*30*(tile_px/192)**2) + 1, random.uniform(0, most_dying)
+        return compose_field(crops, apoptotic, random, tile_px, n_cells, dying, uneven, varied=True, dim=dim*(i % 2))
+    found = [tile(i) for i in range(n)]
     masks = [np.where(classes == 2, 2, parted(nuclei)).astype(np.uint8) for _, classes, nuclei, _ in found]
     return TileSet(np.stack([stretch(o[0]) for o in found]).astype(np.float16), np.stack(masks), np.array([f'composed {name} {i}' for i in range(n)]))
 

@@ -109,7 +109,7 @@ def gap_recall(
 
 @keras.saving.register_keras_serializable('apoptosis_nb')
 class OverlapLoss(keras.losses.Loss):
-    "Dice on intact and Tversky on apoptotic pixels, weighted (thesis Eqs. 19-22), focal, with outlines and gaps where wanted"
+    "Dice on intact and Tversky on apoptotic pixels, weighted (thesis Eqs. 19-22), focal, with outlines, gaps and cross-entropy where wanted"
     def __init__(
         self,
         weights=(.5, .5), # of the intact and the apoptotic class, summing to 1
@@ -117,13 +117,14 @@ class OverlapLoss(keras.losses.Loss):
         gamma=1., # exponent; 1: Eq. 22; .75: focal
         boundary=0., # share, 0 to 1, of the outlines' F1 in the loss
         gaps=0., # share, 0 to 1, of the gaps' recall in the loss
+        entropy=0., # share, 0 to 1, of the cross-entropy of all pixels in the loss
         together=False, # the samples of a batch as one image, so that one without a class does no harm
         name='overlap_loss', # in a training's log
         **options, # of keras.losses.Loss
     ):
         super().__init__(name=name, **options)
         if min(weights) < 0 or abs(sum(weights) - 1) > 1e-6: raise InputError(f'weights {weights}: none below 0, and their sum must be 1')
-        self.weights, self.beta, self.gamma, self.boundary, self.gaps, self.together = tuple(map(float, weights)), float(beta), float(gamma), float(boundary), float(gaps), bool(together)
+        self.weights, self.beta, self.gamma, self.boundary, self.gaps, self.entropy, self.together = tuple(map(float, weights)), float(beta), float(gamma), float(boundary), float(gaps), float(entropy), bool(together)
 
     def call(
         self,
@@ -137,16 +138,18 @@ class OverlapLoss(keras.losses.Loss):
         loss = ops.sum(weights*missing, -1)
         if self.boundary: loss = (1 - self.boundary)*loss + self.boundary*ops.sum(weights*(1 - boundary_f1(y_true[..., 1:], y_pred[..., 1:], together=self.together)), -1)
         if self.gaps: loss = (1 - self.gaps)*loss + self.gaps*(1 - gap_recall(y_true[..., 1:], y_pred[..., 1:], together=self.together)[:, 0])
+        if self.entropy: loss = (1 - self.entropy)*loss + self.entropy*ops.mean(keras.losses.categorical_crossentropy(y_true, y_pred), None if self.together else (1, 2))
         return loss
 
-    def get_config(self): return dict(super().get_config(), weights=self.weights, beta=self.beta, gamma=self.gamma, boundary=self.boundary, gaps=self.gaps, together=self.together) # dict, for Keras
+    def get_config(self): return dict(super().get_config(), weights=self.weights, beta=self.beta, gamma=self.gamma, boundary=self.boundary, gaps=self.gaps, entropy=self.entropy, together=self.together) # dict, for Keras
 
 LOSSES = { # name: function of the class weights
     'dice_tversky': lambda weights: OverlapLoss(weights, together=True),
     'cross_entropy': lambda weights: keras.losses.CategoricalCrossentropy(),
     'focal_tversky': lambda weights: OverlapLoss(weights, gamma=.75, together=True),
     'boundary': lambda weights: OverlapLoss(weights, boundary=.3, together=True),
-    'gaps': lambda weights: OverlapLoss(weights, gaps=.04, together=True)}
+    'gaps': lambda weights: OverlapLoss(weights, gaps=.04, together=True),
+    'gaps_entropy': lambda weights: OverlapLoss(weights, gaps=.04, entropy=.3, together=True)}
 
 # %% ../nbs/16_unet.ipynb #67a227a5
 SCHEDULES = { # what the thesis shows, and `end`, which is ours: batch_size, epochs, first and last learning rate, how it falls

@@ -223,7 +223,8 @@ def found_by_visibility(
     groups=6, # of equal size
 ): # pd.DataFrame visibility (range), events ('annotated' or 'missed by the annotator'), k found, n
     "How many are found among events that are equally easy to see"
-    edges = np.unique(np.quantile(events.visibility, np.linspace(0, 1, groups + 1)).round(2))
+    edges = np.quantile(events.visibility, np.linspace(0, 1, groups + 1))*100
+    edges = np.unique([np.floor(edges[0]), *edges[1:-1].round(), np.ceil(edges[-1])])/100 # of two digits, and nothing lies outside
     ranges = pd.cut(events.visibility, edges, include_lowest=True) if len(edges) > 1 else pd.Series('all', events.index)
     who = np.where(events.annotated, 'annotated', 'missed by the annotator')
     table = events.found.groupby([ranges.astype(str).rename('visibility'), pd.Series(who, events.index, name='events')]).agg(k='sum', n='size').reset_index()
