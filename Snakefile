@@ -6,6 +6,7 @@ import json
 RUN = config['run']
 OUT, DATA = f'results/{RUN}', f'data/simulated/{RUN}'
 SCHEDULES, VARIANTS, ABLATION_SEEDS = config['unet_schedules'], config['ablation']['variants'], config['ablation']['seeds']
+FROM = ('start', 'weights', '', 'keras'), ('more_tiles', 'tiles', 'tiles_', 'npz') # what a schedule goes on from
 BETAS, SEEDS = (config['notebooks']['90_beta_sweep'][o] for o in ('betas', 'seeds'))
 CLASSIFIERS = {64: ('table_1', ['fig_24', 'fig_25']), 128: ('table_6', ['fig_30'])}
 DETECTIONS = {64: [f'fig_{n}' for n in (26, 27, 28, 29, 35)], 128: [f'fig_{n}' for n in range(31, 35)]}
@@ -158,13 +159,21 @@ rule tiles:
     log: f'{OUT}/notebooks/150_tiles.ipynb'
     shell: PAPERMILL
 
-# The chosen schedule, c, is trained for longer than what is only compared, and `end` goes on from its weights.
+# The chosen schedule, c, is trained for longer than what is only compared; `end` goes on from its weights, and `hard` from those of `end`.
 rule unet_run:
-    input: f'{OUT}/tiles/tiles_truth.npz', lambda w: [f"{OUT}/weights/{SCHEDULES[w.schedule]['start']}.keras"] if 'start' in SCHEDULES[w.schedule] else [], notebook='nbs/study/160_unet_run.ipynb', library=modules(['networks', 'tiles', 'unet'])
+    input: f'{OUT}/tiles/tiles_truth.npz', lambda w: [f'{OUT}/{folder}/{before}{SCHEDULES[w.schedule][key]}.{end}' for key, folder, before, end in FROM if key in SCHEDULES[w.schedule]], notebook='nbs/study/160_unet_run.ipynb', library=modules(['networks', 'tiles', 'unet'])
     output: f'{OUT}/tables/unet/unet_{{schedule}}.csv', f'{OUT}/weights/unet_{{schedule}}.keras'
     params: given=lambda w: parameters('160_unet_run', results=OUT, name=f'unet_{w.schedule}', schedule=w.schedule.replace('_', ' '), **SCHEDULES[w.schedule])
     priority: 8
     log: f'{OUT}/notebooks/160_unet_{{schedule}}.ipynb'
+    shell: PAPERMILL
+
+rule hard_tiles:
+    input: f'{DATA}/index.csv', tables('splits'), f'{OUT}/tiles/tiles_truth.npz', f'{OUT}/weights/unet_end.keras', notebook='nbs/study/165_hard_tiles.ipynb', library=modules(['tiles', 'unet', 'counting', 'segmentations'])
+    output: f'{OUT}/tiles/tiles_hard.npz', tables('mistakes'), figures('hard_tiles')
+    params: given=parameters('165_hard_tiles', data=DATA, results=OUT)
+    priority: 8
+    log: f'{OUT}/notebooks/165_hard_tiles.ipynb'
     shell: PAPERMILL
 
 rule unet:
@@ -175,7 +184,7 @@ rule unet:
     shell: PAPERMILL
 
 rule count:
-    input: f'{DATA}/index.csv', tables('splits'), f'{OUT}/weights/unet_end.keras', notebook='nbs/study/180_count.ipynb', library=modules(SEGMENTS, PAGES)
+    input: f'{DATA}/index.csv', tables('splits'), f'{OUT}/weights/unet_hard.keras', notebook='nbs/study/180_count.ipynb', library=modules(SEGMENTS, PAGES)
     output: f'{OUT}/weights/segmenter.keras', tables('unet_images', 'event_scores', 'nucleus_splits', 'table_9'), figures(*(f'fig_{n}' for n in range(38, 44)))
     params: given=parameters('180_count', data=DATA, results=OUT)
     priority: 5
@@ -214,7 +223,7 @@ rule dataset2:
     shell: PAPERMILL
 
 rule real_images:
-    input: f'{DATA}/index.csv', tables('splits'), f'{OUT}/tiles/tiles_truth.npz', f'{OUT}/weights/unet_end.keras', f'{OUT}/weights/segmenter.keras', notebook='nbs/study/220_real_images.ipynb',
+    input: f'{DATA}/index.csv', tables('splits'), f'{OUT}/tiles/tiles_truth.npz', f'{OUT}/tiles/tiles_hard.npz', f'{OUT}/weights/unet_end.keras', f'{OUT}/weights/segmenter.keras', notebook='nbs/study/220_real_images.ipynb',
         library=modules(['mitocheck', 'dsb2018', 'preprocessing', 'windows', 'real_images'], SEGMENTS, PAGES)
     output: tables('real_images')
     params: given=parameters('220_real_images', data=DATA, results=OUT)
@@ -222,8 +231,8 @@ rule real_images:
     shell: PAPERMILL
 
 rule real_windows:
-    input: f'{DATA}/index.csv', tables('splits'), f'{OUT}/weights/detector_64.keras', notebook='nbs/study/230_real_windows.ipynb',
-        library=modules(['preprocessing', 'windows', 'mitocheck', 'counting', 'real_images'], NETWORKS, PAGES)
+    input: f'{DATA}/index.csv', tables('splits'), f'{OUT}/weights/detector_64.keras', tables('real_images'), notebook='nbs/study/230_real_windows.ipynb',
+        library=modules(['preprocessing', 'windows', 'mitocheck', 'real_images'], NETWORKS, SEGMENTS, PAGES)
     output: tables('real_windows')
     params: given=parameters('230_real_windows', data=DATA, results=OUT)
     log: f'{OUT}/notebooks/230_real_windows.ipynb'

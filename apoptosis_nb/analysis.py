@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['METHODS', 'COARSEST_UM', 'WEIGHTS', 'OVERLAY_PX', 'SUFFIXES', 'IMAGES', 'EVENTS', 'NUCLEI', 'WHOLE', 'MISSTATED',
-           'resample', 'load_method', 'analyze_plane', 'overlay_figure', 'find_images', 'check_out', 'Analysis',
+           'usual_method', 'load_method', 'analyze_plane', 'overlay_figure', 'find_images', 'check_out', 'Analysis',
            'analyze']
 
 # %% ../nbs/30_analysis.ipynb #a9000003
@@ -16,32 +16,20 @@ from pathlib import Path
 
 import numpy as np, pandas as pd
 from skimage.segmentation import find_boundaries
-from skimage.transform import resize
 from tqdm.auto import tqdm
 
 from .acas import annotate
 from .classifier import load_classifier
-from .core import InputError, provenance, write_atomically, write_json, write_table
-from .counting import Counted, count_around, count_image, count_mask, nucleus_options
+from .core import InputError, network_file, network_metadata, provenance, write_atomically, write_json, write_table
+from .counting import Counted, count_image, count_mask, count_together
 from .images import PIXEL_SIZE_UM, check_pixel_size, file_stems, list_images, read_stack, write_stack
 from .plots import FOUND, event_pages, figure, mark, show_image
-from .preprocessing import RADIUS_UM, doubts, estimate_pixel_size
+from .preprocessing import RADIUS_UM, doubts, estimate_pixel_size, resample
 from .rois import COLOURS, write_geojson, write_rois
 from .scanning import detect, window_corners
 from .unet import load_segmenter
 
 # %% ../nbs/30_analysis.ipynb #a9000009
-def resample(
-    plane, # (Y, X), any integer or float dtype
-    factor, # new pixels per old pixel
-): # (Y', X') of the same dtype
-    "The plane with other pixels"
-    if abs(factor - 1) < .01: return plane
-    shape = [max(1, round(o*factor)) for o in plane.shape]
-    resampled = resize(plane.astype(np.float64), shape, order=1, anti_aliasing=factor < 1, preserve_range=True)
-    if plane.dtype.kind in 'iu': resampled = np.rint(resampled)
-    return resampled.astype(np.float32 if plane.dtype.kind == 'b' else plane.dtype)
-
 def _scan_plane(plane, pixel_size_um, classifier, core_px, stride_px): # Counted, with events alone
     resampled = resample(plane, pixel_size_um/classifier.pixel_size_um)
     events = detect(resampled, classifier, stride_px)
@@ -50,9 +38,15 @@ def _scan_plane(plane, pixel_size_um, classifier, core_px, stride_px): # Counted
     return Counted(None, events.assign(event=np.arange(1, len(events) + 1), n_fragments=np.nan, distance_um=far), None, None)
 
 # %% ../nbs/30_analysis.ipynb #a900000c
-METHODS = 'unet', 'window', 'both', 'acas' # both: nuclei by the UNet, events by the window classifier
+METHODS = 'unet', 'window', 'both', 'acas' # both: nuclei by the UNet, events where it and the window classifier agree
 COARSEST_UM = 3. # greatest pixel size; a nucleus is four pixels wide then
-WEIGHTS = dict(unet='unet', window='window_64') # that come with the package
+WEIGHTS = dict(unet='unet', window='window_64', both='unet window_64') # that come with the package
+
+def usual_method(
+    weights=None, # a packaged network's name or a .keras file
+): # one of METHODS
+    "What to do where nobody chose: ask both networks; where one is given, ask that one"
+    return 'both' if weights is None else dict(segmenter='unet', classifier='window')[network_metadata(network_file(weights)[1])['kind']]
 
 def load_method(
     method, # one of METHODS
@@ -68,7 +62,7 @@ def load_method(
 def analyze_plane(
     plane, # (Y, X), any integer or float dtype
     pixel_size_um, # of the plane
-    method='unet', # one of METHODS
+    method, # one of METHODS
     network=None, # of `load_method`
     core_px=None, # y, x of the core's centre
     stride_px=None, # of the window, in px of the classifier; half a window unless given
@@ -84,9 +78,7 @@ def analyze_plane(
     if flat: return count_mask(np.zeros(plane.shape, np.uint8), pixel_size_um, core_px)
     if method == 'acas': return annotate(plane, pixel_size_um, core_px)
     if method == 'unet': return count_image(plane, network, pixel_size_um, core_px)[0]
-    segmenter, classifier = network
-    options = nucleus_options(segmenter.about.get('counting', {}))
-    return count_around(segmenter.segment(plane, pixel_size_um=pixel_size_um).mask, _scan_plane(plane, pixel_size_um, classifier, core_px, stride_px).events, pixel_size_um, core_px, **options)
+    return count_together(plane, *network, pixel_size_um, core_px, stride_px)
 
 # %% ../nbs/30_analysis.ipynb #a9000010
 OVERLAY_PX = 2000 # longest edge of the image in an overlay
@@ -219,7 +211,7 @@ def _analyze_image(path, series, name, stem, folder, network, method, pixel_size
 def analyze(
     paths, # iterable of str or Path: images, or folders of them
     out, # str or Path of the output folder, made if need be
-    method='unet', # one of METHODS
+    method=None, # one of METHODS; unless given both, or what the weights are for
     weights=None, # a packaged network's name or a .keras file; the method's own unless given
     pixel_size_um=None, # of all images, overrides what the files say; where neither says it, it is estimated
     channel=None, # int from 0 or str, its name; needed where files have several
@@ -232,6 +224,7 @@ def analyze(
     "Find and count the nuclei and events of many images"
     folder, paths = check_out(out, overwrite), find_images(paths)
     if pixel_size_um is not None: check_pixel_size(pixel_size_um, 'the images')
+    method = method or usual_method(weights)
     network = load_method(method, weights)
     if stride_px is not None:
         if method not in ('window', 'both'): raise InputError(f'a stride of {stride_px} px: only the methods window and both have one')

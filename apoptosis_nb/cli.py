@@ -106,7 +106,7 @@ def _say(compared): # conditions.Conditions
 def analyze(
     images: Annotated[list[Path], typer.Argument(help='TIFF, OME-TIFF, PNG, LIF, CZI or ND2 files, planes or stacks; or folders of them.')],
     out: Annotated[Path, typer.Option(help='Folder for the results.')],
-    method: Annotated[Method, typer.Option(help='unet: nuclei, events and ratio; window: events alone, by a sliding window; both: nuclei by the UNet, events by the window; acas: classical steps without a network.')] = Method.unet,
+    method: Annotated[Optional[Method], typer.Option(help='both: nuclei by the UNet, events where it and the window classifier agree; unet: all by the UNet; window: events alone, by a sliding window; acas: classical steps without a network.', show_default='both, or what the weights are for')] = None,
     weights: Annotated[Optional[str], typer.Option(help="Name of a network that comes with the package, or a .keras file; the method's own unless given.")] = None,
     pixel_size: Annotated[Optional[float], typer.Option(help='Pixel size of all images in um; overrides what the files say. Estimated from the nuclei where neither says it.')] = None,
     channel: Annotated[Optional[str], typer.Option(help='Channel of the nuclei, its number from 0 or its name; needed where a file has several.')] = None,
@@ -131,7 +131,7 @@ def analyze(
         place, channel = None if core is None else _place(core), None if channel is None else _channel(channel)
         logging.getLogger('tensorflow').setLevel('ERROR') # it complains about images of many sizes
         from apoptosis_nb.analysis import analyze
-        options = dict(method=method.value, weights=weights, pixel_size_um=pixel_size, channel=channel, core_px=place, stride_px=stride_px, pictures=pictures, overwrite=overwrite)
+        options = dict(method=method and method.value, weights=weights, pixel_size_um=pixel_size, channel=channel, core_px=place, stride_px=stride_px, pictures=pictures, overwrite=overwrite)
         if groups or pattern or control:
             from apoptosis_nb.conditions import analyze_conditions
             found, compared = analyze_conditions(images, out, groups, pattern, control, **options)

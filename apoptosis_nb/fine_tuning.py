@@ -17,7 +17,7 @@ import numpy as np, pandas as pd
 from scipy import ndimage as ndi
 from skimage.transform import resize
 
-from .analysis import resample
+from .preprocessing import resample
 from .conditions import assign_groups, match_names, read_groups
 from .core import InputError, cache_folder, data_folder, rng
 from .dsb2018 import image_split, load_dsb2018
@@ -25,12 +25,12 @@ from .evaluation import EVENT_UM, match_events, score_events, score_together
 from .images import PIXEL_SIZE_UM, file_and_series, read_plane
 from .instances import class_iou
 from .mitocheck import CROP_PX, load_mitocheck, plate_split
-from .real_images import NEAR_PX, Seen, cell_mask, composed_tiles, count_seen, join_tiles, outlined_tiles
+from .real_images import NEAR_PX, Seen, cell_mask, composed_tiles, count_seen, outlined_tiles
 from .review import Review, find_image, read_shown
 from .segmentations import LEAST_SCORES, some_tiles
 from .simulation import simulate_spheroid
 from .spheroids import SpheroidId
-from .tiles import TileSet, place_tiles, stretch
+from .tiles import TileSet, join_tiles, place_tiles, stretch
 from .unet import load_segmenter, train_unet
 from .whole_images import best_threshold
 

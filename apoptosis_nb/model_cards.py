@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['METHODS', 'PAPERS', 'SIMULATED', 'TOGETHER', 'FIELDS', 'ALONE', 'FACTS', 'EVENTS', 'CELLS', 'NUCLEI', 'PIXELS',
-           'TRAINING', 'TESTED', 'COUNTED', 'BOTH', 'ONE', 'WINDOWS', 'SOURCES', 'RESULTS', 'COUNTING', 'USE',
+           'TRAINING', 'TESTED', 'COUNTS', 'COUNTED', 'BOTH', 'ONE', 'WINDOWS', 'SOURCES', 'RESULTS', 'COUNTING', 'USE',
            'file_hash', 'collect_results', 'write_results', 'network_results', 'describe_network', 'main_result',
            'model_card', 'models_table']
 
@@ -63,9 +63,10 @@ PIXELS = dict(iou_intact='IoU of intact pixels', iou_apoptotic='IoU of apoptotic
 TRAINING = 'its training' # not a test
 TESTED = dict(crops='{n:.0f} crops of real cells (MitoCheck, test plates)', fields='{n_fields:.0f} fields of real cells (MitoCheck, test plates)', fields_of_windows='{n:.0f} fields of real cells (MitoCheck, test plates)',
               dsb='{n_images:.0f} test images of real nuclei (DSB2018)', images='{n_slices:.0f} whole test images, simulated')
-COUNTED = EVENTS | dict(count_error_percent='median error of the intact count, %', ratio_rmse='RMSE of the apoptotic ratio') | PIXELS
+COUNTS = dict(count_error_percent='median error of the intact count, %', ratio_rmse='RMSE of the apoptotic ratio')
+COUNTED = EVENTS | COUNTS | PIXELS
 BOTH, ONE = dict(method='UNet, real nuclei too'), dict(method='UNet, simulated nuclei only')
-WINDOWS = dict(method='real windows too')
+WINDOWS, TOGETHER = dict(method='real windows too'), dict(method='UNet and window together')
 SOURCES = [ # network, table, its rows, what it was tested on, columns in words; a network's first line is its main result
     ('unet', 'real_images', dict(data='fields of MitoCheck cells') | BOTH, TESTED['fields'], COUNTED),
     ('unet', 'real_images', dict(data='DSB2018') | BOTH, TESTED['dsb'], NUCLEI),
@@ -78,12 +79,15 @@ SOURCES = [ # network, table, its rows, what it was tested on, columns in words;
     ('window_64', 'real_windows', dict(data='MitoCheck crops') | WINDOWS, TESTED['crops'], CELLS),
     ('window_64', 'real_windows', dict(data='fields of MitoCheck cells') | WINDOWS, TESTED['fields_of_windows'], EVENTS),
     ('window_64', 'real_windows', dict(data='simulated spheroids') | WINDOWS, '{n:.0f} whole test images, simulated', EVENTS),
+    ('window_64', 'real_windows', dict(data='fields of MitoCheck cells') | TOGETHER, TESTED['fields_of_windows'] + ', together with the UNet', EVENTS | COUNTS),
+    ('window_64', 'real_windows', dict(data='simulated spheroids') | TOGETHER, '{n:.0f} whole test images, simulated, together with the UNet', EVENTS | COUNTS),
     ('window_64_simulated', 'detection_64', dict(threshold_rule='chosen', against='truth'), TESTED['images'], EVENTS),
     ('window_64_simulated', 'missed_events', dict(dose_gy='all'), '{n_missed:.0f} events that the annotator missed', dict(missed_found_share='share found')),
     ('window_64_simulated', 'real_nuclei', dict(trained_on='simulated', set='test', threshold_rule='from validation plates', seed=0), '{n:.0f} crops of real cells (MitoCheck, test plates), with a threshold from validation plates', CELLS),
     ('unet', 'real_images', dict(data='DSB2018') | BOTH, TRAINING, dict(epochs='epochs', n_composed='tiles of real cells', n_simulated='tiles of simulated spheroids')),
     ('unet_simulated', 'unet_training', dict(schedule='c'), TRAINING, dict(epochs='epochs')),
     ('unet_simulated', 'unet_training', dict(schedule='end'), TRAINING, dict(epochs='epochs after that, at lower learning rates')),
+    ('unet_simulated', 'unet_training', dict(schedule='hard'), TRAINING, dict(epochs='epochs after that, with tiles around its mistakes')),
     ('window_64', 'real_windows', dict(data='MitoCheck crops') | WINDOWS, TRAINING, dict(epochs='epochs', n_fields='fields of real cells')),
     ('window_64_simulated', 'table_1', dict(set='training'), TRAINING, dict(epochs='epochs')),
     ('window_64_simulated', 'windows_64', dict(source='event'), TRAINING, dict(training='windows with an event'))]

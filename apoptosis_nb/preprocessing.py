@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['NORMALISATIONS', 'RADIUS_UM', 'FEWEST', 'check_image', 'rescale', 'histogram', 'background_level',
            'remove_background', 'gamma', 'preprocess', 'preprocess_steps', 'window_rescale', 'normalise', 'noise_level',
-           'doubts', 'estimate_pixel_size']
+           'doubts', 'estimate_pixel_size', 'resample']
 
 # %% ../nbs/07_preprocessing.ipynb #56af5a0b
 import numpy as np
@@ -13,6 +13,7 @@ from scipy import ndimage as ndi
 from scipy.ndimage import gaussian_filter1d
 from skimage.feature import peak_local_max
 from skimage.filters import threshold_otsu
+from skimage.transform import resize
 from .core import InputError
 from .images import check_pixel_size
 
@@ -194,3 +195,15 @@ def estimate_pixel_size(
     radii = np.sort(depth[tuple(tops.T)])
     area = np.cumsum(radii**2) # half of the area is in nuclei of this radius or less, so specks do not count
     return check_pixel_size(RADIUS_UM/float(radii[np.searchsorted(area, area[-1]/2)]), 'the estimate')
+
+# %% ../nbs/07_preprocessing.ipynb #a9000011
+def resample(
+    plane, # (Y, X), any integer or float dtype
+    factor, # new pixels per old pixel
+): # (Y', X') of the same dtype
+    "The plane with other pixels"
+    if abs(factor - 1) < .01: return plane
+    shape = [max(1, round(o*factor)) for o in plane.shape]
+    resampled = resize(plane.astype(np.float64), shape, order=1, anti_aliasing=factor < 1, preserve_range=True)
+    if plane.dtype.kind in 'iu': resampled = np.rint(resampled)
+    return resampled.astype(np.float32 if plane.dtype.kind == 'b' else plane.dtype)

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['NEAR_PX', 'FRAGMENT_SHARE', 'DIVIDING', 'BLURRED', 'Seen', 'parted', 'outlined_tiles', 'cell_mask', 'culture_weights',
-           'compose_field', 'composed_tiles', 'join_tiles', 'real_fields', 'field_windows', 'otsu_nuclei', 'see',
-           'count_seen', 'score_nuclei', 'nuclei_of', 'field_curve', 'score_fields']
+           'compose_field', 'composed_tiles', 'real_fields', 'field_windows', 'otsu_nuclei', 'see', 'count_seen',
+           'score_nuclei', 'nuclei_of', 'field_curve', 'score_fields']
 
 # %% ../nbs/29_real_images.ipynb #c31bc74c
 from collections import namedtuple
@@ -162,12 +162,6 @@ def composed_tiles(
     found = [tile(i) for i in range(n)]
     masks = [np.where(classes == 2, 2, parted(nuclei)).astype(np.uint8) for _, classes, nuclei, _ in found]
     return TileSet(np.stack([stretch(o[0]) for o in found]).astype(np.float16), np.stack(masks), np.array([f'composed {name} {i}' for i in range(n)]))
-
-def join_tiles(
-    *sets, # TileSet
-): # TileSet
-    "Several sets as one"
-    return TileSet(*(np.concatenate(o) for o in zip(*sets)))
 
 def real_fields(
     crops, # (N, 64, 64) uint8

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['Found', 'LEAST_SCORES', 'richest', 'save_tiles', 'load_tile_sets', 'some_tiles', 'unet_name', 'segment_slices',
-           'acas_slices', 'scanned_slices', 'together_slices', 'event_score_curve', 'image_table', 'method_row']
+           'acas_slices', 'scanned_slices', 'together_slices', 'agreed_slices', 'event_score_curve', 'find_mistakes',
+           'image_table', 'method_row']
 
 # %% ../nbs/26_segmentations.ipynb #78f9f908
 from collections import namedtuple
@@ -16,10 +17,10 @@ from tqdm.auto import tqdm
 
 from .acas import annotate
 from .core import InputError, rng, write_atomically
-from .counting import count_around, count_image, nucleus_options
-from .evaluation import EVENT_UM, score_events, score_together
+from .counting import count_around, count_image, count_together, fill_holes, find_events, nucleus_options
+from .evaluation import EVENT_UM, match_events, score_events, score_together
 from .instances import agreement, class_iou, count_errors
-from .spheroids import apoptotic_ratio, read_labels, read_slice
+from .spheroids import annotations, apoptotic_ratio, read_labels, read_slice
 from .tiles import TileSet, assert_apart
 from .whole_images import detect_slices, event_points, follow_events, scan_slices, summarise_events, threshold_curve
 
@@ -128,6 +129,20 @@ def together_slices(
         found[row['slice']] = Found(counted.nuclei, counted.events, np.where(counted.event_labels > 0, 2, one.mask > 0).astype(np.uint8), one.seconds + other.seconds)
     return found
 
+def agreed_slices(
+    slices, # pd.DataFrame, rows of the index
+    segmenter, # Segmenter
+    classifier, # Classifier
+): # dict slice -> Found
+    "Nuclei by the UNet, events where both networks agree"
+    found = {}
+    for _, row in tqdm(slices.iterrows(), total=len(slices), desc='slices'):
+        image, began = read_slice(row), time.perf_counter()
+        counted = count_together(image, segmenter, classifier, row.pixel_size_um, (row.core_y_px, row.core_x_px))
+        mask = np.where(counted.event_labels > 0, 2, counted.nucleus_labels > 0).astype(np.uint8)
+        found[row['slice']] = Found(counted.nuclei, counted.events, mask, time.perf_counter() - began)
+    return found
+
 LEAST_SCORES = 1/(1 + np.exp(-np.linspace(-1, 7, 33))) # of an event, to try: at equal steps of log odds, because scores crowd near 1
 
 def event_score_curve(
@@ -137,6 +152,27 @@ def event_score_curve(
 ): # pd.DataFrame as `whole_images.threshold_curve`
     "Scores of all events together for many thresholds"
     return threshold_curve(slices, {name: (o.events, o.seconds) for name, o in found.items()}, thresholds=thresholds)
+
+# %% ../nbs/26_segmentations.ipynb #51fd1641
+def find_mistakes(
+    slices, # pd.DataFrame, rows of the index
+    segmenter, # Segmenter
+    event_score=.5, # least score of an event that is seen
+    event_um2=8., # least area of one
+    near_um=8., # how far the object that is there instead may lie
+): # pd.DataFrame slice, mistake ('false' or 'missed'), kind of the true object, '' where there is none, y_px, x_px, score
+    "False and missed events, against the truth"
+    rows = []
+    for _, row in tqdm(slices.iterrows(), total=len(slices), desc='slices'):
+        seen, um, truth = segmenter.segment(read_slice(row), pixel_size_um=row.pixel_size_um), row.pixel_size_um, annotations(row, 'truth')
+        events = find_events(fill_holes(seen.mask == 2, um) & (seen.mask != 1), um, probability=seen.probability, smallest_um2=event_um2)[0]
+        events, true = events[events.score >= event_score], truth[truth.label == 2]
+        _, more, fewer = match_events(events[['y_px', 'x_px']].to_numpy(float), true[['y_px', 'x_px']].to_numpy(float), EVENT_UM/um)
+        for o in events.iloc[more].itertuples():
+            distance = np.hypot(truth.y_px - o.y_px, truth.x_px - o.x_px)*um
+            rows.append(dict(slice=row['slice'], mistake='false', kind=truth.kind[distance.idxmin()] if distance.min() <= near_um else '', y_px=o.y_px, x_px=o.x_px, score=o.score))
+        rows += [dict(slice=row['slice'], mistake='missed', kind=o.kind, y_px=o.y_px, x_px=o.x_px) for o in true.iloc[fewer].itertuples()]
+    return pd.DataFrame(rows, columns=['slice', 'mistake', 'kind', 'y_px', 'x_px', 'score'])
 
 # %% ../nbs/26_segmentations.ipynb #d3b925cd
 def image_table(

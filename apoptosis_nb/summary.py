@@ -61,7 +61,7 @@ def headline(
         for stride, o in table('dense_scanning').set_index('scan').groupby('stride_px'):
             row(f'the same with windows each by itself / densely, stride {stride}; events that differ', f'{o.seconds.exact:.2f} / {o.seconds.dense:.2f}; {o.only_here.sum()} of {o.detected.exact}')
     def _unet():
-        for o in table('unet_training').query("schedule in ('c', 'end')").itertuples():
+        for o in table('unet_training').query("schedule in ('c', 'end', 'hard')").itertuples():
             theirs = f'{o.thesis_val_iou_intact:.4f} / {o.thesis_val_iou_apoptotic:.4f}' if pd.notna(o.thesis_val_iou_intact) else ''
             row(f"UNet, {'run c' if o.schedule == 'c' else 'run c and its slow end'}, validation tiles: IoU intact / apoptotic", f'{o.val_iou_intact:.4f} / {o.val_iou_apoptotic:.4f}', theirs)
     def _methods():

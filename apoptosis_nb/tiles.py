@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['LEAST_RANGE', 'REPORT_UM', 'MASKS', 'PLACES', 'TileSet', 'STEP_DEGREES', 'stretch', 'annotated_classes',
-           'place_tiles', 'tile_table', 'load_tiles', 'assert_apart', 'turn_tile', 'TileBatches']
+           'place_tiles', 'tile_table', 'tiles_around', 'load_tiles', 'assert_apart', 'join_tiles', 'turn_tile',
+           'TileBatches']
 
 # %% ../nbs/15_tiles.ipynb #e5320328
 from collections import namedtuple
@@ -112,6 +113,20 @@ def tile_table(
     if not rows: raise InputError('the index has no slices: check how it was selected')
     return pd.DataFrame(rows)
 
+# %% ../nbs/15_tiles.ipynb #72ae98e1
+def tiles_around(
+    index, # pd.DataFrame, one row a slice
+    places, # pd.DataFrame slice, y_px, x_px
+    tile_px=512, # side of a tile
+    seed=0, # int
+): # pd.DataFrame, the places, with spheroid_id and the tile's y0, x0
+    "A tile for each place, which lies somewhere in it, a seventh of its side from the border or more"
+    rows = index.set_index('slice').loc[places.slice]
+    room = rows[['height_px', 'width_px']].to_numpy() - tile_px
+    corners = places[['y_px', 'x_px']].to_numpy(float) - rng(seed, 'hard tiles').uniform(.15, .85, (len(places), 2))*tile_px
+    y0, x0 = np.clip(corners, 0, room).astype(int).T
+    return places.assign(spheroid_id=rows.spheroid_id.to_numpy(), y0=y0, x0=x0)
+
 # %% ../nbs/15_tiles.ipynb #8465b794
 TileSet = namedtuple('TileSet', 'images masks spheroid') # (N, h, w) float16 from 0 to 1, (N, h, w) uint8 classes, (N,) names of spheroids
 
@@ -138,6 +153,12 @@ def assert_apart(
     "AssertionError if a spheroid has tiles in two splits"
     names = [set(o.spheroid) for o in sets.values()]
     assert sum(map(len, names)) == len(set().union(*names)), f'a spheroid is in two of {", ".join(sets)}'
+
+def join_tiles(
+    *sets, # TileSet
+): # TileSet
+    "Several sets as one"
+    return TileSet(*(np.concatenate(o) for o in zip(*sets)))
 
 # %% ../nbs/15_tiles.ipynb #cdf7baca
 STEP_DEGREES = 15

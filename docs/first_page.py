@@ -45,8 +45,8 @@ def draw(
 
 if __name__ == '__main__':
     planes = simulate_spheroid(SpheroidId(1, 4, 1), seed=4, size_px=448, count_scale=.3).pixels
-    network = load_method('unet')
+    network = load_method('both')
     drawn = BytesIO()
-    draw(planes, [analyze_plane(o, UM, 'unet', network) for o in planes]).savefig(drawn, dpi=110, facecolor='w')
+    draw(planes, [analyze_plane(o, UM, 'both', network) for o in planes]).savefig(drawn, dpi=110, facecolor='w')
     few = Image.open(drawn).convert('RGB').quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE) # a third of the size
     few.save(Path(__file__).with_name('in_and_out.png'), optimize=True)
