@@ -232,7 +232,7 @@ rule real_images:
 
 rule real_windows:
     input: f'{DATA}/index.csv', tables('splits'), f'{OUT}/weights/detector_64.keras', tables('real_images'), notebook='nbs/study/230_real_windows.ipynb',
-        library=modules(['preprocessing', 'windows', 'mitocheck', 'real_images'], NETWORKS, SEGMENTS, PAGES)
+        library=modules(['preprocessing', 'windows', 'mitocheck', 'real_images', 'analysis'], NETWORKS, SEGMENTS, PAGES)
     output: tables('real_windows')
     params: given=parameters('230_real_windows', data=DATA, results=OUT)
     log: f'{OUT}/notebooks/230_real_windows.ipynb'

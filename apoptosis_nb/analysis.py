@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 from .acas import annotate
 from .classifier import load_classifier
 from .core import InputError, network_file, network_metadata, provenance, write_atomically, write_json, write_table
-from .counting import Counted, count_image, count_mask, count_together
+from .counting import Counted, count_around, count_image, count_mask, nucleus_options
 from .images import PIXEL_SIZE_UM, check_pixel_size, file_stems, list_images, read_stack, write_stack
 from .plots import FOUND, event_pages, figure, mark, show_image
 from .preprocessing import RADIUS_UM, doubts, estimate_pixel_size, resample
@@ -32,13 +32,14 @@ from .unet import load_segmenter
 # %% ../nbs/30_analysis.ipynb #a9000009
 def _scan_plane(plane, pixel_size_um, classifier, core_px, stride_px): # Counted, with events alone
     resampled = resample(plane, pixel_size_um/classifier.pixel_size_um)
-    events = detect(resampled, classifier, stride_px)
-    for axis, old, new in zip('yx', plane.shape, resampled.shape): events[f'{axis}_px'] = (events[f'{axis}_px'] + .5)*old/new - .5
+    lacking = np.maximum(classifier.window_px - np.array(resampled.shape), 0)
+    events = detect(np.pad(resampled, [(0, o) for o in lacking], constant_values=resampled.min()) if lacking.any() else resampled, classifier, stride_px)
+    for axis, old, new in zip('yx', plane.shape, resampled.shape): events[f'{axis}_px'] = ((events[f'{axis}_px'] + .5)*old/new - .5).clip(0, old - 1)
     far = np.nan if core_px is None else np.hypot(*(events[['y_px', 'x_px']] - core_px).to_numpy().T)*pixel_size_um
     return Counted(None, events.assign(event=np.arange(1, len(events) + 1), n_fragments=np.nan, distance_um=far), None, None)
 
 # %% ../nbs/30_analysis.ipynb #a900000c
-METHODS = 'unet', 'window', 'both', 'acas' # both: nuclei by the UNet, events where it and the window classifier agree
+METHODS = 'unet', 'window', 'both', 'acas' # both: nuclei by the UNet, events by the window classifier
 COARSEST_UM = 3. # greatest pixel size; a nucleus is four pixels wide then
 WEIGHTS = dict(unet='unet', window='window_64', both='unet window_64') # that come with the package
 
@@ -78,7 +79,9 @@ def analyze_plane(
     if flat: return count_mask(np.zeros(plane.shape, np.uint8), pixel_size_um, core_px)
     if method == 'acas': return annotate(plane, pixel_size_um, core_px)
     if method == 'unet': return count_image(plane, network, pixel_size_um, core_px)[0]
-    return count_together(plane, *network, pixel_size_um, core_px, stride_px)
+    segmenter, classifier = network
+    events = _scan_plane(plane, pixel_size_um, classifier, core_px, stride_px).events
+    return count_around(segmenter.segment(plane, pixel_size_um=pixel_size_um).mask, events, pixel_size_um, core_px, **nucleus_options(segmenter.about.get('counting', {})))
 
 # %% ../nbs/30_analysis.ipynb #a9000010
 OVERLAY_PX = 2000 # longest edge of the image in an overlay

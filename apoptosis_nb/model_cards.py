@@ -66,7 +66,7 @@ TESTED = dict(crops='{n:.0f} crops of real cells (MitoCheck, test plates)', fiel
 COUNTS = dict(count_error_percent='median error of the intact count, %', ratio_rmse='RMSE of the apoptotic ratio')
 COUNTED = EVENTS | COUNTS | PIXELS
 BOTH, ONE = dict(method='UNet, real nuclei too'), dict(method='UNet, simulated nuclei only')
-WINDOWS, TOGETHER = dict(method='real windows too'), dict(method='UNet and window together')
+WINDOWS, TOGETHER = dict(method='real windows too'), dict(method='UNet and window 64 px')
 SOURCES = [ # network, table, its rows, what it was tested on, columns in words; a network's first line is its main result
     ('unet', 'real_images', dict(data='fields of MitoCheck cells') | BOTH, TESTED['fields'], COUNTED),
     ('unet', 'real_images', dict(data='DSB2018') | BOTH, TESTED['dsb'], NUCLEI),

@@ -235,12 +235,10 @@ def find_candidates(
     stride_px=None, # step in px; half a window unless given
     candidate=CANDIDATE, # see above
     dense=False, # as for `scan`
-    more=(), # (M, 2) y, x in px: further places, which something else has found
 ): # pd.DataFrame y_px, x_px, score (of the second look), n_windows, best first
     "The places that may be events, looked at again"
     image = _prepare(image, classifier, stride_px, dense)
     events = windows_to_events(_scan(image, classifier, stride_px, dense=dense), candidate)
-    if len(more): events = pd.concat([events, pd.DataFrame(more, columns=['y_px', 'x_px']).assign(score=0., n_windows=0)], ignore_index=True)
     return _look_again(image, events, classifier) if len(events) else events
 
 def detect(

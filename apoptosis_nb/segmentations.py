@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['Found', 'LEAST_SCORES', 'richest', 'save_tiles', 'load_tile_sets', 'some_tiles', 'unet_name', 'segment_slices',
-           'acas_slices', 'scanned_slices', 'together_slices', 'agreed_slices', 'event_score_curve', 'find_mistakes',
-           'image_table', 'method_row']
+           'acas_slices', 'scanned_slices', 'together_slices', 'event_score_curve', 'find_mistakes', 'image_table',
+           'method_row']
 
 # %% ../nbs/26_segmentations.ipynb #78f9f908
 from collections import namedtuple
@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 
 from .acas import annotate
 from .core import InputError, rng, write_atomically
-from .counting import count_around, count_image, count_together, fill_holes, find_events, nucleus_options
+from .counting import count_around, count_image, fill_holes, find_events, nucleus_options
 from .evaluation import EVENT_UM, match_events, score_events, score_together
 from .instances import agreement, class_iou, count_errors
 from .spheroids import annotations, apoptotic_ratio, read_labels, read_slice
@@ -40,7 +40,7 @@ def richest(
 # %% ../nbs/26_segmentations.ipynb #04c444fb
 def save_tiles(
     results, # str or Path of a run's results
-    who, # whose masks: 'truth' or 'acas'
+    who, # whose masks: 'truth' or 'acas'; or 'hard'
     sets, # dict split -> TileSet
 ):
     "Write tiles for the trainings of a run"
@@ -49,11 +49,11 @@ def save_tiles(
 
 def load_tile_sets(
     results, # str or Path of a run's results
-    who='truth', # whose masks: 'truth' or 'acas'
+    who='truth', # whose masks: 'truth' or 'acas'; or 'hard'
 ): # dict split -> TileSet
-    "The tiles that `150_tiles` cut, by split; no spheroid is in two of them"
+    "The tiles that `150_tiles` or `165_hard_tiles` cut, by split; no spheroid is in two of them"
     path = Path(results)/'tiles'/f'tiles_{who}.npz'
-    if not path.is_file(): raise InputError(f'{path}: there are no such tiles; run nbs/study/150_tiles.ipynb first')
+    if not path.is_file(): raise InputError(f'{path}: there are no such tiles; run nbs/study/{"165_hard_tiles" if who == "hard" else "150_tiles"}.ipynb first')
     with np.load(path) as f: sets = {name: TileSet(*(f[f'{name}_{field}'] for field in TileSet._fields)) for name in dict.fromkeys(o.rsplit('_', 1)[0] for o in f.files)}
     assert_apart(sets)
     return sets
@@ -127,20 +127,6 @@ def together_slices(
         one, other = segmented[row['slice']], scanned[row['slice']]
         counted = count_around(one.mask, other.events, row.pixel_size_um, (row.core_y_px, row.core_x_px), **nucleus_options(options))
         found[row['slice']] = Found(counted.nuclei, counted.events, np.where(counted.event_labels > 0, 2, one.mask > 0).astype(np.uint8), one.seconds + other.seconds)
-    return found
-
-def agreed_slices(
-    slices, # pd.DataFrame, rows of the index
-    segmenter, # Segmenter
-    classifier, # Classifier
-): # dict slice -> Found
-    "Nuclei by the UNet, events where both networks agree"
-    found = {}
-    for _, row in tqdm(slices.iterrows(), total=len(slices), desc='slices'):
-        image, began = read_slice(row), time.perf_counter()
-        counted = count_together(image, segmenter, classifier, row.pixel_size_um, (row.core_y_px, row.core_x_px))
-        mask = np.where(counted.event_labels > 0, 2, counted.nucleus_labels > 0).astype(np.uint8)
-        found[row['slice']] = Found(counted.nuclei, counted.events, mask, time.perf_counter() - began)
     return found
 
 LEAST_SCORES = 1/(1 + np.exp(-np.linspace(-1, 7, 33))) # of an event, to try: at equal steps of log odds, because scores crowd near 1
