@@ -80,15 +80,18 @@ def test_a_png_does_not_say_its_pixel_size(detect, tmp_path):
 
 def test_files_that_cannot_be_used(detect, tmp_path):
     write_stack(tmp_path / 'good.ome.tif', picture(100, 100), .65)
-    write_stack(tmp_path / 'small.ome.tif', picture(40, 200), .65)
+    write_stack(tmp_path / 'narrow.ome.tif', picture(40, 200), .65) # less than a window
+    write_stack(tmp_path / 'small.ome.tif', picture(12, 200), .65) # less than a nucleus
     write_stack(tmp_path / 'channels.ome.tif', np.stack([picture(100, 100)]*2), .65, axes='CYX')
     (tmp_path / 'text.tif').write_text('no image')
-    names = ['small.ome.tif', 'text.tif', 'missing.tif', 'channels.ome.tif', 'good.ome.tif']
+    names = ['small.ome.tif', 'text.tif', 'missing.tif', 'channels.ome.tif', 'good.ome.tif', 'narrow.ome.tif']
     done, events, images = detect(*(tmp_path / o for o in names))
     assert done.exit_code == 1 and 'Traceback' not in done.output
-    assert images.image.tolist() == names and images.error.isna().tolist() == [False]*4 + [True]
+    assert images.image.tolist() == names and images.error.isna().tolist() == [False]*4 + [True]*2
     for name, error in zip(names[:4], images.error): assert name in error and error in done.output
-    assert 'smaller than the window of 64 x 64 px' in images.error[0] and set(events.image) == {'good.ome.tif'}
+    assert 'less than a nucleus' in images.error[0] and set(events.image) == {'good.ome.tif', 'narrow.ome.tif'}
+    narrow = events[events.image == 'narrow.ome.tif']
+    assert (narrow.y_px < 40).all() and (narrow.x_px < 200).all()
 
 def test_a_chosen_channel(detect, tmp_path):
     write_stack(tmp_path / 'channels.ome.tif', np.stack([np.zeros((100, 100), 'uint16'), picture(100, 100)]), .65, axes='CYX')
