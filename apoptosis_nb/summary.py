@@ -63,7 +63,7 @@ def headline(
     def _unet():
         for o in table('unet_training').query("schedule in ('c', 'end', 'hard')").itertuples():
             theirs = f'{o.thesis_val_iou_intact:.4f} / {o.thesis_val_iou_apoptotic:.4f}' if pd.notna(o.thesis_val_iou_intact) else ''
-            row(f"UNet, {'run c' if o.schedule == 'c' else 'run c and its slow end'}, validation tiles: IoU intact / apoptotic", f'{o.val_iou_intact:.4f} / {o.val_iou_apoptotic:.4f}', theirs)
+            row(f"UNet, {dict(c='run c', end='run c and its slow end', hard='after these, with hard tiles')[o.schedule]}, validation tiles: IoU intact / apoptotic", f'{o.val_iou_intact:.4f} / {o.val_iou_apoptotic:.4f}', theirs)
     def _methods():
         for o in table('methods').itertuples():
             counted = f'; intact count, median error {o.intact_median_error_percent:.1f} %; ratio, RMSE {o.ratio_rmse:.4f}' if pd.notna(o.intact_median_error_percent) else ''
