@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['METHODS', 'PAPERS', 'SIMULATED', 'TOGETHER', 'FIELDS', 'ALONE', 'FACTS', 'EVENTS', 'CELLS', 'NUCLEI', 'PIXELS',
-           'TRAINING', 'TESTED', 'COUNTS', 'COUNTED', 'BOTH', 'ONE', 'WINDOWS', 'SOURCES', 'RESULTS', 'COUNTING', 'USE',
-           'file_hash', 'collect_results', 'write_results', 'network_results', 'describe_network', 'main_result',
-           'model_card', 'models_table']
+           'TRAINING', 'TESTED', 'COUNTS', 'COUNTED', 'BOTH', 'ONE', 'WINDOWS', 'PAIR', 'SOURCES', 'RESULTS',
+           'COUNTING', 'USE', 'file_hash', 'collect_results', 'write_results', 'network_results', 'describe_network',
+           'main_result', 'model_card', 'models_table']
 
 # %% ../nbs/33_model_cards.ipynb #e3770003
 import hashlib
@@ -66,7 +66,7 @@ TESTED = dict(crops='{n:.0f} crops of real cells (MitoCheck, test plates)', fiel
 COUNTS = dict(count_error_percent='median error of the intact count, %', ratio_rmse='RMSE of the apoptotic ratio')
 COUNTED = EVENTS | COUNTS | PIXELS
 BOTH, ONE = dict(method='UNet, real nuclei too'), dict(method='UNet, simulated nuclei only')
-WINDOWS, TOGETHER = dict(method='real windows too'), dict(method='UNet and window 64 px')
+WINDOWS, PAIR = dict(method='real windows too'), dict(method='UNet and window 64 px')
 SOURCES = [ # network, table, its rows, what it was tested on, columns in words; a network's first line is its main result
     ('unet', 'real_images', dict(data='fields of MitoCheck cells') | BOTH, TESTED['fields'], COUNTED),
     ('unet', 'real_images', dict(data='DSB2018') | BOTH, TESTED['dsb'], NUCLEI),
@@ -79,8 +79,8 @@ SOURCES = [ # network, table, its rows, what it was tested on, columns in words;
     ('window_64', 'real_windows', dict(data='MitoCheck crops') | WINDOWS, TESTED['crops'], CELLS),
     ('window_64', 'real_windows', dict(data='fields of MitoCheck cells') | WINDOWS, TESTED['fields_of_windows'], EVENTS),
     ('window_64', 'real_windows', dict(data='simulated spheroids') | WINDOWS, '{n:.0f} whole test images, simulated', EVENTS),
-    ('window_64', 'real_windows', dict(data='fields of MitoCheck cells') | TOGETHER, TESTED['fields_of_windows'] + ', together with the UNet', EVENTS | COUNTS),
-    ('window_64', 'real_windows', dict(data='simulated spheroids') | TOGETHER, '{n:.0f} whole test images, simulated, together with the UNet', EVENTS | COUNTS),
+    ('window_64', 'real_windows', dict(data='fields of MitoCheck cells') | PAIR, TESTED['fields_of_windows'] + ', together with the UNet', EVENTS | COUNTS),
+    ('window_64', 'real_windows', dict(data='simulated spheroids') | PAIR, '{n:.0f} whole test images, simulated, together with the UNet', EVENTS | COUNTS),
     ('window_64_simulated', 'detection_64', dict(threshold_rule='chosen', against='truth'), TESTED['images'], EVENTS),
     ('window_64_simulated', 'missed_events', dict(dose_gy='all'), '{n_missed:.0f} events that the annotator missed', dict(missed_found_share='share found')),
     ('window_64_simulated', 'real_nuclei', dict(trained_on='simulated', set='test', threshold_rule='from validation plates', seed=0), '{n:.0f} crops of real cells (MitoCheck, test plates), with a threshold from validation plates', CELLS),
