@@ -107,7 +107,9 @@ def preprocess(
     sample = first[0, np.searchsorted(values, _sample(image))]
     answers = np.zeros(len(counts), np.float32)
     answers[values] = gamma(remove_background(first, threshold, counts=counts[values], sample=sample).astype(np.float32), power)
-    return np.take(answers, image)
+    prepared, rows = np.empty(image.shape, np.float32), max(1, 2**18//image.shape[1]) # at once: fresh memory is dear
+    for y in range(0, len(image), rows): np.take(answers, image[y:y + rows], out=prepared[y:y + rows], mode='clip')
+    return prepared
 
 def preprocess_steps(
     image, # (Y, X), any integer or float dtype

@@ -38,11 +38,13 @@ def _bright(
     rows=128, # at once: what they need stays in the processor's cache
 ): # bool (Y, X)
     "Where 5 x 5 px have a mean above `dark`; the image goes on as its mirror image"
-    found, padded = np.empty(image.shape, bool), np.pad(image, 2, mode='symmetric')
+    found = np.empty(image.shape, bool)
     for y in range(0, len(image), rows):
-        part = padded[y:y + rows + 4]
+        end = min(y + rows, len(image))
+        beyond = max(0, 2 - y), max(0, end + 2 - len(image)) # the image's borders
+        part = np.pad(image[max(0, y - 2):end + 2], (beyond, (2, 2)), mode='symmetric')
         part = sum(part[o:len(part) - 4 + o] for o in range(5))
-        found[y:y + rows] = sum(part[:, o:part.shape[1] - 4 + o] for o in range(5)) > 25*dark
+        found[y:end] = sum(part[:, o:part.shape[1] - 4 + o] for o in range(5)) > 25*dark
     return found
 
 def _lit(
@@ -95,7 +97,7 @@ def _scan(image, classifier, stride_px=None, batch=1024, dark=DARK, dense=False)
 
 # %% ../nbs/11_scanning.ipynb #9fca3455
 TILE = 16 # windows in a row and in a column of a tile
-NEAR = .03 # dense probability from which a window is asked about by itself; a positive one has `CANDIDATE` or more
+NEAR = .1 # dense probability from which a window is asked about by itself; a positive one has `CANDIDATE` or more
 
 def _ask_tiles(
     image, # float32 (Y, X), prepared
