@@ -6,7 +6,7 @@ import json
 RUN = config['run']
 OUT, DATA = f'results/{RUN}', f'data/simulated/{RUN}'
 SCHEDULES, VARIANTS, ABLATION_SEEDS = config['unet_schedules'], config['ablation']['variants'], config['ablation']['seeds']
-FROM = ('start', 'weights', '', 'keras'), ('more_tiles', 'tiles', 'tiles_', 'npz') # what a schedule goes on from
+HARD = config['hard_tiles'] # rounds of 165_hard_tiles
 BETAS, SEEDS = (config['notebooks']['90_beta_sweep'][o] for o in ('betas', 'seeds'))
 CLASSIFIERS = {64: ('table_1', ['fig_24', 'fig_25']), 128: ('table_6', ['fig_30'])}
 DETECTIONS = {64: [f'fig_{n}' for n in (26, 27, 28, 29, 35)], 128: [f'fig_{n}' for n in range(31, 35)]}
@@ -21,6 +21,13 @@ PAGES = ['plots', 'study']
 def modules(*names): return [f'apoptosis_nb/{o}.py' for group in names for o in group]
 def tables(*names): return [f'{OUT}/tables/{o}.csv' for o in names]
 def figures(*names): return [f'{OUT}/figures/{o}.png' for o in names]
+
+def before(schedule):
+    "What a training of the UNet goes on from: the weights of another, and the tiles that it has besides"
+    o = SCHEDULES[schedule]
+    return [f'{OUT}/weights/{o[k]}.keras' for k in ('start',) if k in o] + tile_sets(o.get('more_tiles', []))
+
+def tile_sets(names): return [f'{OUT}/tiles/tiles_{o}.npz' for o in names]
 
 def parameters(notebook, window_px=None, /, **more):
     "What the configuration and the rule give to a notebook, as JSON, which is YAML"
@@ -159,9 +166,9 @@ rule tiles:
     log: f'{OUT}/notebooks/150_tiles.ipynb'
     shell: PAPERMILL
 
-# The chosen schedule, c, is trained for longer than what is only compared; `end` goes on from its weights, and `hard` from those of `end`.
+# The chosen schedule, c, is trained for longer than what is only compared; `end` goes on from its weights, `hard` from those of `end`, and `harder` from those of `hard`.
 rule unet_run:
-    input: f'{OUT}/tiles/tiles_truth.npz', lambda w: [f'{OUT}/{folder}/{before}{SCHEDULES[w.schedule][key]}.{end}' for key, folder, before, end in FROM if key in SCHEDULES[w.schedule]], notebook='nbs/study/160_unet_run.ipynb', library=modules(['networks', 'tiles', 'unet'])
+    input: f'{OUT}/tiles/tiles_truth.npz', lambda w: before(w.schedule), notebook='nbs/study/160_unet_run.ipynb', library=modules(['networks', 'tiles', 'unet'])
     output: f'{OUT}/tables/unet/unet_{{schedule}}.csv', f'{OUT}/weights/unet_{{schedule}}.keras'
     params: given=lambda w: parameters('160_unet_run', results=OUT, name=f'unet_{w.schedule}', schedule=w.schedule.replace('_', ' '), **SCHEDULES[w.schedule])
     priority: 8
@@ -169,11 +176,12 @@ rule unet_run:
     shell: PAPERMILL
 
 rule hard_tiles:
-    input: f'{DATA}/index.csv', tables('splits'), f'{OUT}/tiles/tiles_truth.npz', f'{OUT}/weights/unet_end.keras', notebook='nbs/study/165_hard_tiles.ipynb', library=modules(['tiles', 'unet', 'counting', 'segmentations'])
-    output: f'{OUT}/tiles/tiles_hard.npz', tables('mistakes'), figures('hard_tiles')
-    params: given=parameters('165_hard_tiles', data=DATA, results=OUT)
+    input: f'{DATA}/index.csv', tables('splits'), f'{OUT}/tiles/tiles_truth.npz', lambda w: f'{OUT}/weights/{HARD[w.name]["weights"]}.keras', notebook='nbs/study/165_hard_tiles.ipynb', library=modules(['tiles', 'unet', 'counting', 'segmentations'])
+    output: f'{OUT}/tiles/tiles_{{name}}.npz', f'{OUT}/tables/mistakes_{{name}}.csv', f'{OUT}/figures/tiles_{{name}}.png'
+    params: given=lambda w: parameters('165_hard_tiles', data=DATA, results=OUT, name=w.name, **HARD[w.name])
+    wildcard_constraints: name='|'.join(HARD)
     priority: 8
-    log: f'{OUT}/notebooks/165_hard_tiles.ipynb'
+    log: f'{OUT}/notebooks/165_hard_tiles_{{name}}.ipynb'
     shell: PAPERMILL
 
 rule unet:
@@ -184,7 +192,7 @@ rule unet:
     shell: PAPERMILL
 
 rule count:
-    input: f'{DATA}/index.csv', tables('splits'), f'{OUT}/weights/unet_hard.keras', notebook='nbs/study/180_count.ipynb', library=modules(SEGMENTS, PAGES)
+    input: f'{DATA}/index.csv', tables('splits'), f'{OUT}/weights/unet_harder.keras', notebook='nbs/study/180_count.ipynb', library=modules(SEGMENTS, PAGES)
     output: f'{OUT}/weights/segmenter.keras', tables('unet_images', 'event_scores', 'nucleus_splits', 'table_9'), figures(*(f'fig_{n}' for n in range(38, 44)))
     params: given=parameters('180_count', data=DATA, results=OUT)
     priority: 5
@@ -223,7 +231,7 @@ rule dataset2:
     shell: PAPERMILL
 
 rule real_images:
-    input: f'{DATA}/index.csv', tables('splits'), f'{OUT}/tiles/tiles_truth.npz', f'{OUT}/tiles/tiles_hard.npz', f'{OUT}/weights/unet_end.keras', f'{OUT}/weights/segmenter.keras', notebook='nbs/study/220_real_images.ipynb',
+    input: f'{DATA}/index.csv', tables('splits'), tile_sets(['truth', *HARD]), f'{OUT}/weights/unet_end.keras', f'{OUT}/weights/segmenter.keras', notebook='nbs/study/220_real_images.ipynb',
         library=modules(['mitocheck', 'dsb2018', 'preprocessing', 'windows', 'real_images'], SEGMENTS, PAGES)
     output: tables('real_images')
     params: given=parameters('220_real_images', data=DATA, results=OUT)

@@ -40,7 +40,7 @@ def richest(
 # %% ../nbs/26_segmentations.ipynb #04c444fb
 def save_tiles(
     results, # str or Path of a run's results
-    who, # whose masks: 'truth' or 'acas'; or 'hard'
+    who, # whose masks: 'truth' or 'acas'; or a round of 165_hard_tiles, e.g. 'hard'
     sets, # dict split -> TileSet
 ):
     "Write tiles for the trainings of a run"
@@ -49,11 +49,11 @@ def save_tiles(
 
 def load_tile_sets(
     results, # str or Path of a run's results
-    who='truth', # whose masks: 'truth' or 'acas'; or 'hard'
+    who='truth', # whose masks: 'truth' or 'acas'; or a round of 165_hard_tiles, e.g. 'hard'
 ): # dict split -> TileSet
     "The tiles that `150_tiles` or `165_hard_tiles` cut, by split; no spheroid is in two of them"
     path = Path(results)/'tiles'/f'tiles_{who}.npz'
-    if not path.is_file(): raise InputError(f'{path}: there are no such tiles; run nbs/study/{"165_hard_tiles" if who == "hard" else "150_tiles"}.ipynb first')
+    if not path.is_file(): raise InputError(f'{path}: there are no such tiles; run nbs/study/{"150_tiles" if who in ("truth", "acas") else "165_hard_tiles"}.ipynb first')
     with np.load(path) as f: sets = {name: TileSet(*(f[f'{name}_{field}'] for field in TileSet._fields)) for name in dict.fromkeys(o.rsplit('_', 1)[0] for o in f.files)}
     assert_apart(sets)
     return sets

@@ -61,9 +61,9 @@ def headline(
         for stride, o in table('dense_scanning').set_index('scan').groupby('stride_px'):
             row(f'the same with windows each by itself / densely, stride {stride}; events that differ', f'{o.seconds.exact:.2f} / {o.seconds.dense:.2f}; {o.only_here.sum()} of {o.detected.exact}')
     def _unet():
-        for o in table('unet_training').query("schedule in ('c', 'end', 'hard')").itertuples():
+        for o in table('unet_training').query("schedule in ('c', 'end', 'hard', 'harder')").itertuples():
             theirs = f'{o.thesis_val_iou_intact:.4f} / {o.thesis_val_iou_apoptotic:.4f}' if pd.notna(o.thesis_val_iou_intact) else ''
-            row(f"UNet, {dict(c='run c', end='run c and its slow end', hard='after these, with hard tiles')[o.schedule]}, validation tiles: IoU intact / apoptotic", f'{o.val_iou_intact:.4f} / {o.val_iou_apoptotic:.4f}', theirs)
+            row(f"UNet, {dict(c='run c', end='run c and its slow end', hard='after these, with hard tiles', harder='after these, with those of a second round')[o.schedule]}, validation tiles: IoU intact / apoptotic", f'{o.val_iou_intact:.4f} / {o.val_iou_apoptotic:.4f}', theirs)
     def _methods():
         for o in table('methods').itertuples():
             counted = f'; intact count, median error {o.intact_median_error_percent:.1f} %; ratio, RMSE {o.ratio_rmse:.4f}' if pd.notna(o.intact_median_error_percent) else ''

@@ -5,18 +5,22 @@
 # %% auto #0
 __all__ = ['SAME_PX', 'THRESHOLDS', 'assign_slices', 'event_points', 'scan_slices', 'detect_slices', 'score_slices',
            'sort_detections', 'detection_table', 'coordinates_table', 'stride_table', 'compare_scans',
-           'threshold_curve', 'best_threshold', 'follow_events', 'summarise_events', 'found_by_visibility']
+           'threshold_curve', 'best_threshold', 'hard_windows', 'follow_events', 'summarise_events',
+           'found_by_visibility']
 
 # %% ../nbs/24_whole_images.ipynb #a49b10f5
 import time
 
 import numpy as np, pandas as pd
+from scipy.spatial.distance import cdist
 from tqdm.auto import tqdm
 
 from .core import InputError, rng
 from .evaluation import EVENT_UM, match_events, score_events, score_together
-from .scanning import find_candidates, group_windows, scan
+from .preprocessing import preprocess
+from .scanning import CANDIDATE, find_candidates, group_windows, scan
 from .spheroids import annotations, assert_disjoint, read_slice, split_by
+from .windows import cut
 
 # %% ../nbs/24_whole_images.ipynb #994b877a
 def assign_slices(
@@ -193,6 +197,28 @@ def best_threshold(
     best = int(curve.f1.to_numpy().argmax())
     run = [o for o in np.split(good, np.flatnonzero(np.diff(good) > 1) + 1) if best in o][0]
     return float(curve.threshold.iloc[run[len(run)//2]])
+
+# %% ../nbs/24_whole_images.ipynb #5e0b7a11
+def hard_windows(
+    image, # (Y, X), any integer or float dtype, as read, at the classifier's pixel size
+    true, # (N, 2) y, x of its events in px
+    classifier, # Classifier
+    random, # np.random.Generator
+    least=CANDIDATE, # least probability and score of what is taken for an event
+    sure=.95, # least score of an event that is not missed
+    copies=12, # windows around each place
+    shift_px=10, # greatest move along y and along x
+): # float16 (M, window_px, window_px) normalised as a scan's, int (M,) labels 0 or 1
+    "Windows around the classifier's mistakes in an image: places that score although no event is near, and events that score little"
+    true, limit, half = np.reshape(true, (-1, 2)), EVENT_UM/classifier.pixel_size_um, classifier.window_px//2
+    seen = find_candidates(image, classifier, candidate=least)
+    def places(least): return seen.loc[seen.score >= least, ['y_px', 'x_px']].to_numpy(float).reshape(-1, 2)
+    false = places(least)
+    false = false[(cdist(false, true) > limit).all(1)]
+    missed = true[match_events(places(sure), true, limit)[2]]
+    centres, labels = np.concatenate([false, missed]).repeat(copies, 0), np.repeat([0, 1], [len(false), len(missed)]).repeat(copies)
+    centres = np.clip(np.rint(centres + random.uniform(-shift_px, shift_px, centres.shape)), half, np.array(image.shape) - classifier.window_px + half)
+    return cut(preprocess(image), centres, classifier.window_px).astype(np.float16), labels
 
 # %% ../nbs/24_whole_images.ipynb #b24c0a14
 def follow_events(
