@@ -193,7 +193,6 @@ def train_classifier(
     end=1e-4, # learning rate of the last epoch
     selection=None, # as validation: the windows by whose `average_precision` the epoch is chosen, e.g. all where those of the validation are balanced; unless given, the lowest validation loss is
     average=0., # share of the earlier epochs in the running mean of the weights, which is then what is kept; see `networks.train_network`
-    better=None, # which epoch is kept, see `networks.train_network`; by `selection` or the validation loss unless given
     checkpoint_every=10, # epochs between two states on disk
     quiet=False, # no progress bar
     anew=False, # see `networks.train_network`
@@ -212,7 +211,7 @@ def train_classifier(
     layout = zlib.crc32(json.dumps(model.get_config(), sort_keys=True, default=str).encode())
     parameters = dict(beta=beta, epochs=epochs, seed=seed, start=start, end=end, model=model.name, layers=layout, weights=weights, training=describe(), validation=validation.describe(), selection=selection and selection.describe())
     rates = sigmoidal_drop(np.arange(epochs), epochs, start, end)
-    history = train_network(model, training, validation, folder, rates, parameters, better=better, score=selection and (lambda model: average_precision(model, selection)), average=average, checkpoint_every=checkpoint_every, quiet=quiet, anew=anew, on_epoch=on_epoch)
+    history = train_network(model, training, validation, folder, rates, parameters, score=selection and (lambda model: average_precision(model, selection)), average=average, checkpoint_every=checkpoint_every, quiet=quiet, anew=anew, on_epoch=on_epoch)
     Classifier(model, beta=beta, seed=seed, **metadata).save(Path(folder)/'best.keras')
     return history
 

@@ -33,7 +33,7 @@ SIMULATED = dict(
             'Other optics, other cells and 8-bit images can be far from what it knows.', 'Dividing nuclei are what it most often takes for events.'],
     unmeasured='spheroids of a real microscope (no labelled ones are public)')
 TOGETHER = dict(
-    split='Spheroids by sample, MitoCheck by plate, DSB2018 by image: none is in two of training, validation and test. When epoch, threshold and counting were chosen, a last training learnt from the validation plates and images too; the test ones it has not seen.',
+    split='Spheroids by sample, MitoCheck by plate, DSB2018 by image: none is in two of training, validation and test.',
     licence='The weights are Apache-2.0. MitoCheck\'s crops are CC BY 4.0: name the MitoCheck consortium.', unmeasured='whole microscope images in which apoptotic cells are labelled (none are public)')
 FIELDS = 'fields put together from MitoCheck\'s labelled crops (H2B-GFP, HeLa)'
 ALONE = 'It finds events alone: no intact nuclei, so no apoptotic ratio.'
@@ -49,7 +49,7 @@ FACTS = { # name -> what it is for
         title='UNet for intact and apoptotic nuclei in simulated spheroids', finds='the same in simulated spheroids alone: the UNet of the study', papers=['UNet'], taught='The exact masks of the simulation, in tiles; Dice and Tversky loss.'),
     'window_64': TOGETHER | dict(
         title='Window classifier for apoptosis', finds='apoptotic events, in spheroids and in flat cultures, by a window of 64 px', papers=['VGG', 'MitoCheck', 'crops'],
-        data=f'Simulated spheroids, {FIELDS}, and the crops themselves, together.', taught='The true labels of the simulation and of the crops; weighted cross-entropy. One threshold was chosen for crops, fields and spheroids.',
+        data=f'Simulated spheroids, {FIELDS}, and the crops themselves, together.', taught='The true labels of the simulation and of the crops; weighted cross-entropy. One threshold was chosen for crops, fields and spheroids; then a last training learnt from the validation plates too, the test plates it has not seen.',
         limits=['It has seen no real spheroid: its spheroids are simulated, its real cells are those of a flat culture.', 'The fields of real cells are emptier than tissue, and their cells hardly touch.', ALONE]),
     'window_64_simulated': SIMULATED | dict(
         title='Window classifier for apoptosis in simulated spheroids', finds='the same in simulated spheroids alone: the classifier of the study', papers=['VGG'],

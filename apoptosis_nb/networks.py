@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['use_cores', 'be_deterministic', 'worth_compiling', 'sigmoidal_drop', 'cosine_drop', 'OtherTraining', 'lowest_loss',
-           'highest_score', 'last_epoch', 'kept_epoch', 'train_network', 'learned_history', 'proposal_policy', 'folded',
+           'highest_score', 'kept_epoch', 'train_network', 'learned_history', 'proposal_policy', 'folded',
            'fully_convolutional', 'save_network', 'load_network']
 
 # %% ../nbs/09_networks.ipynb #3752058d
@@ -128,13 +128,6 @@ def highest_score(
 ): # bool
     "Is this the highest `score` so far?"
     return row['score'] > max((o['score'] for o in earlier), default=-np.inf)
-
-def last_epoch(
-    row, # dict of the epoch's numbers
-    earlier, # list of the rows before
-): # bool
-    "Yes: each epoch takes the place of the one before"
-    return True
 
 def kept_epoch(
     history, # pd.DataFrame from `train_network`

@@ -12,13 +12,12 @@ import ast, importlib.resources, io, json, sys, textwrap
 from difflib import get_close_matches
 from pathlib import Path
 from typing import get_args, get_origin
-import keras, matplotlib.pyplot as plt, numpy as np, pandas as pd
+import matplotlib.pyplot as plt, numpy as np, pandas as pd
 from PIL import Image
 from .core import InputError, data_folder, read_table, rng, write_atomically, write_json, write_table
 from .classifier import load_classifier, train_classifier
 from .evaluation import binary_scores, choose_threshold
 from .mitocheck import AugmentedCrops, load_mitocheck, plate_split
-from .networks import last_epoch
 from .preprocessing import normalise
 from .spheroids import annotations, apoptotic_ratio, read_slice
 from .windows import cut
@@ -202,45 +201,35 @@ def train_on_real(
     table, # pd.DataFrame with N rows, from `load_mitocheck`
     folder, # str or Path of this training's weights and history; a training that was stopped goes on
     seed=0, # int, of the split and of the training
-    model=None, # see `train_classifier`
     epochs=60, # int
     beta=1., # of the weighted cross-entropy
     normalisation='range', # one of `preprocessing.NORMALISATIONS`
     repeat=2, # times that an apoptotic crop is shown in an epoch
     ratio=2, # other crops for each of these
     views=8, # orientations over which probabilities are averaged
-    with_validation=True, # train once more from the start, on the validation plates too, and keep that network's last epoch, with the threshold of the first
     **options, # passed on to `train_classifier`
-): # (Classifier with its threshold, the one that the validation plates have judged, the table with column `split`, history of that one)
-    "Train on the training plates, keep the best epoch and choose the threshold by the validation plates; then learn from both, for the test plates alone are held out"
+): # (Classifier with its threshold, the table with column `split`, history)
+    "Train on the training plates, keep the best epoch and choose the threshold by the validation plates"
     split = plate_split(table, seed=seed)
     labels, train, validation = (split.class_name == 'Apoptosis').to_numpy(), split.split == 'train', split.split == 'validation'
-    begin = model.get_weights() if isinstance(model, keras.Model) else None
-    def train_on(plates, folder, **how):
-        if begin: model.set_weights(begin)
-        batches = AugmentedCrops(crops[plates], labels[plates], normalisation, repeat, ratio, seed=seed)
-        history = train_classifier(batches, (normalise(crops[validation], normalisation), labels[validation]), folder, model, beta=beta, epochs=epochs, seed=seed,
-                                   normalisation=normalisation, pixel_size_um=.65, **options, **how)
-        return load_classifier(Path(folder)/'best.keras'), history
-    judged, history = train_on(train, folder)
-    judged.views = views
-    judged.threshold = choose_threshold(labels[validation], judged.predict(crops[validation]))
-    classifier = train_on(train | validation, Path(folder)/'with_validation', better=last_epoch)[0] if with_validation else judged
-    classifier.views, classifier.threshold = views, judged.threshold
+    batches = AugmentedCrops(crops[train], labels[train], normalisation, repeat, ratio, seed=seed)
+    history = train_classifier(batches, (normalise(crops[validation], normalisation), labels[validation]), folder, beta=beta, epochs=epochs, seed=seed,
+                               normalisation=normalisation, pixel_size_um=.65, **options)
+    classifier = load_classifier(Path(folder)/'best.keras')
+    classifier.views = views
+    classifier.threshold = choose_threshold(labels[validation], classifier.predict(crops[validation]))
     classifier.save(Path(folder)/'classifier.keras')
-    return classifier, judged, split, history
+    return classifier, split, history
 
 def score_crops(
     classifier, # Classifier
     crops, # (N, 64, 64) uint8
     split, # pd.DataFrame class_name, split: N rows
     thresholds=None, # dict of a name -> threshold; default: the classifier's, and .5
-    judged=None, # Classifier for the validation plates, where the other has learnt from them
     **columns, # more columns of both tables, e.g. trained_on='real'
 ): # (scores: a row a set and threshold; calls: class_name, k called apoptotic of n, on the test plates at the first threshold)
     "Precision, recall and F1 of Apoptosis, and which classes are taken for it"
     probability, labels = classifier.predict(crops), (split.class_name == 'Apoptosis').to_numpy()
-    if judged: probability = np.where(split.split == 'validation', judged.predict(crops), probability)
     thresholds = thresholds or {'from validation plates': classifier.threshold, '.5': .5}
     rows = [dict(columns, set=name, threshold_rule=rule, threshold=threshold, **binary_scores(labels[split.split == name], probability[split.split == name], threshold))
             for name in ('validation', 'test') for rule, threshold in thresholds.items()]
