@@ -248,7 +248,7 @@ rule real_windows:
 
 rule summary:
     input: tables('counts', 'table_2', 'table_5', 'table_7', 'missed_events', 'split_leak', 'real_nuclei', 'detection_64', 'detection_128', 'table_1', 'table_6', 'unet_training', 'unet_images', 'methods', 'ablation', 'dataset2', 'real_images', 'real_windows', 'dense_scanning'),
-        figures('fig_06', 'fig_11', 'fig_18'), notebook='nbs/study/900_summary.ipynb', library=modules(['summary'])
+        figures('fig_06', 'fig_11', 'fig_18'), notebook='nbs/study/900_summary.ipynb', library=modules(['summary', 'evaluation', 'instances'])
     output: f'{OUT}/summary.md', f'{OUT}/run.json'
     params: given=parameters('900_summary', results=OUT, run=RUN, config=f'config/{RUN}.yaml')
     log: f'{OUT}/notebooks/900_summary.ipynb'

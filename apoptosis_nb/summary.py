@@ -12,6 +12,8 @@ from pathlib import Path
 import pandas as pd
 
 from .core import InputError, provenance, read_table, write_atomically, write_json
+from .evaluation import score_together
+from .instances import agreement, count_errors
 
 # %% ../nbs/27_summary.ipynb #3c6cec35
 TABLES = [f'table_{n}' for n in range(1, 10)]
@@ -64,6 +66,9 @@ def headline(
         for o in table('unet_training').query("schedule in ('c', 'end', 'hard', 'harder')").itertuples():
             theirs = f'{o.thesis_val_iou_intact:.4f} / {o.thesis_val_iou_apoptotic:.4f}' if pd.notna(o.thesis_val_iou_intact) else ''
             row(f"UNet, {dict(c='run c', end='run c and its slow end', hard='after these, with hard tiles', harder='after these, with those of a second round')[o.schedule]}, validation tiles: IoU intact / apoptotic", f'{o.val_iou_intact:.4f} / {o.val_iou_apoptotic:.4f}', theirs)
+        images = table('unet_images')
+        events, counts, ratio = score_together(images.to_dict('records')), count_errors(images.n_intact_truth, images.n_intact), agreement(images.apoptotic_ratio_truth, images.apoptotic_ratio)
+        row(f'UNet, {len(images)} whole test images: F1 of events', f"{events['f1']:.3f}; intact count, median error {counts['median_absolute_percentage']:.1f} %; ratio, RMSE {ratio['rmse']:.4f}")
     def _methods():
         for o in table('methods').itertuples():
             counted = f'; intact count, median error {o.intact_median_error_percent:.1f} %; ratio, RMSE {o.ratio_rmse:.4f}' if pd.notna(o.intact_median_error_percent) else ''

@@ -98,7 +98,7 @@ def until_checked(path):
     assert all(isinstance(o, ast.Import | ast.ImportFrom) for o in body[:at]), 'check first, then compute'
     return compile(source(tagged(path)[0]), path.name, 'exec'), compile(ast.Module(body[:at + 1], []), path.name, 'exec')
 
-FREE = {'data', 'results', 'name', 'weights', 'start', 'simulated', 'simulated_only', 'after', 'more_tiles', 'unet', 'run', 'config', 'schedules', 'longer', 'variants'} # names of files, of which the next cell says that they are not there
+FREE = {'data', 'hard_tiles', 'results', 'name', 'weights', 'start', 'simulated', 'simulated_only', 'after', 'more_tiles', 'unet', 'run', 'config', 'schedules', 'longer', 'variants'} # names of files, of which the next cell says that they are not there
 
 @pytest.mark.parametrize('path', STUDY, ids=name)
 def test_wrong_parameters_stop_the_notebook(path):

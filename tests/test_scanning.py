@@ -4,7 +4,7 @@ import numpy as np, pandas as pd, pytest
 from apoptosis_nb.classifier import Classifier, build_classifier, load_classifier
 from apoptosis_nb.core import InputError
 from apoptosis_nb.evaluation import match_events
-from apoptosis_nb.scanning import CANDIDATE, DARK, detect, group_windows, scan, UNSURE, window_corners, windows_to_events
+from apoptosis_nb.scanning import CANDIDATE, DARK, detect, group_windows, NEAR, scan, window_corners, windows_to_events
 from apoptosis_nb.spheroids import load_index, read_slice
 
 @pytest.fixture(scope='module', params=['image', 'window'])
@@ -59,8 +59,7 @@ def test_a_dense_scan_finds_the_events_of_the_exact_one(root, trained, stride_px
         image = image[:-7, 5:] # neither side a multiple of 16
         exact, dense = (scan(image, trained, stride_px, dense=dense) for dense in (False, True))
         assert exact.drop(columns='probability').equals(dense.drop(columns='probability'))
-        sure = (dense.probability < UNSURE[0]) | (dense.probability >= UNSURE[1])
-        assert ((exact.probability == dense.probability) | sure).all()
+        assert ((exact.probability == dense.probability) | (dense.probability < NEAR)).all()
         for how in (lambda dense: windows_to_events(scan(image, trained, stride_px, dense=dense), CANDIDATE), lambda dense: detect(image, trained, stride_px, dense=dense)):
             places = [how(o)[['y_px', 'x_px']] for o in (False, True)]
             assert len(match_events(*places, 10)[0]) == len(places[0]) == len(places[1])
