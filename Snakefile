@@ -22,12 +22,13 @@ def modules(*names): return [f'apoptosis_nb/{o}.py' for group in names for o in 
 def tables(*names): return [f'{OUT}/tables/{o}.csv' for o in names]
 def figures(*names): return [f'{OUT}/figures/{o}.png' for o in names]
 
-def before(schedule):
-    "What a training of the UNet goes on from: the weights of another, and the tiles that it has besides"
-    o = SCHEDULES[schedule]
-    return [f'{OUT}/weights/{o[k]}.keras' for k in ('start',) if k in o] + tile_sets(o.get('more_tiles', []))
-
 def tile_sets(names): return [f'{OUT}/tiles/tiles_{o}.npz' for o in names]
+
+def before(schedule):
+    "What a training of the UNet goes on from: the weights of another, where it does, and its tiles"
+    o = SCHEDULES[schedule]
+    weights = [f'{OUT}/weights/{o["start"]}.keras'] if 'start' in o else []
+    return weights + tile_sets(['truth', *o.get('more_tiles', [])])
 
 def parameters(notebook, window_px=None, /, **more):
     "What the configuration and the rule give to a notebook, as JSON, which is YAML"
@@ -168,7 +169,7 @@ rule tiles:
 
 # The chosen schedule, c, is trained for longer than what is only compared; `end` goes on from its weights, `hard` from those of `end`, and `harder` from those of `hard`.
 rule unet_run:
-    input: f'{OUT}/tiles/tiles_truth.npz', lambda w: before(w.schedule), notebook='nbs/study/160_unet_run.ipynb', library=modules(['networks', 'tiles', 'unet'])
+    input: lambda w: before(w.schedule), notebook='nbs/study/160_unet_run.ipynb', library=modules(['networks', 'tiles', 'unet'])
     output: f'{OUT}/tables/unet/unet_{{schedule}}.csv', f'{OUT}/weights/unet_{{schedule}}.keras'
     params: given=lambda w: parameters('160_unet_run', results=OUT, name=f'unet_{w.schedule}', schedule=w.schedule.replace('_', ' '), **SCHEDULES[w.schedule])
     priority: 8
