@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 from .acas import annotate
 from .classifier import load_classifier
 from .core import InputError, network_file, network_metadata, provenance, write_atomically, write_json, write_table
-from .counting import Counted, count_around, count_image, count_mask, nucleus_options
+from .counting import Counted, count_around, count_image, count_mask, nucleus_options, outlined
 from .images import PIXEL_SIZE_UM, check_pixel_size, file_stems, list_images, read_stack, write_stack
 from .plots import FOUND, event_pages, figure, mark, show_image
 from .preprocessing import RADIUS_UM, doubts, estimate_pixel_size, resample
@@ -81,7 +81,8 @@ def analyze_plane(
     if method == 'unet': return count_image(plane, network, pixel_size_um, core_px)[0]
     segmenter, classifier = network
     events = _scan_plane(plane, pixel_size_um, classifier, core_px, stride_px).events
-    return count_around(segmenter.segment(plane, pixel_size_um=pixel_size_um).mask, events, pixel_size_um, core_px, **nucleus_options(segmenter.about.get('counting', {})))
+    counted = count_around(segmenter.segment(plane, pixel_size_um=pixel_size_um).mask, events, pixel_size_um, core_px, **nucleus_options(segmenter.about.get('counting', {})))
+    return outlined(counted, plane, pixel_size_um, core_px)
 
 # %% ../nbs/30_analysis.ipynb #a9000010
 OVERLAY_PX = 2000 # longest edge of the image in an overlay

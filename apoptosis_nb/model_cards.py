@@ -181,6 +181,7 @@ def model_card(
     o = describe_network(name_or_path)
     about, facts, results, unknown = o['about'], o['facts'], o['results'], 'Not said: this network is not one that comes with the package.'
     counts = [f'- {COUNTING.get(k, k)}: {_number(v)} (`{k}`)' for k, v in about.get('counting', {}).items()]
+    if counts: counts.append('- a nucleus reaches as far as its light is half as strong as within (`counting.outline_nuclei`)')
     if 'threshold' in about: counts = [f"- a window is positive from a probability of {_number(about['threshold'])} on" + ('; events are looked at a second time' if about.get('second_look') else '')]
     measured = ['| tested on | measure | value | table of the run |', '| --- | --- | --- | --- |', *(f'| {r.tested_on} | {r.measure} | {_number(r.value)} | {r.table} |' for r in results.itertuples())]
     trained = ', '.join([f'{k} {about[k]}' for k in ('loss', 'beta', 'seed') if k in about] + [f'{k} {_number(v)}' for k, v in o['training'].items()])

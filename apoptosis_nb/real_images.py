@@ -17,7 +17,7 @@ from skimage.transform import resize
 from tqdm.auto import tqdm
 
 from .core import InputError, rng
-from .counting import count_mask, fill_holes, split_nuclei
+from .counting import count_mask, fill_holes, outlined, split_nuclei
 from .evaluation import EVENT_UM, score_events, score_together
 from .images import PIXEL_SIZE_UM
 from .instances import agreement, class_iou, count_errors, instance_scores
@@ -238,11 +238,13 @@ def score_nuclei(
                 panoptic_quality=float(first.panoptic_quality), count_error_percent=counts['median_absolute_percentage'])
 
 def nuclei_of(
-    seen, # list of Seen
-    counted, # list of Counted, from the same
+    images, # list of (Y, X), any number dtype
+    seen, # list of Seen, of the same
+    counted, # list of Counted, of the same
 ): # list of (bool (Y, X) foreground, int (Y, X) nuclei), for `score_nuclei`
-    "All chromatin, and the nuclei that are counted"
-    return [(o.mask > 0, c.nucleus_labels) for o, c in zip(seen, counted, strict=True)]
+    "All chromatin that counts, and the nuclei, outlined as an analysis does it"
+    counted = [outlined(c, image, o.pixel_size_um) for image, o, c in zip(images, seen, counted, strict=True)]
+    return [((o.nucleus_labels > 0) | (o.event_labels > 0), o.nucleus_labels) for o in counted]
 
 def field_curve(
     fields, # list of (image, classes, nuclei, events) from `compose_field`

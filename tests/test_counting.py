@@ -1,9 +1,11 @@
 "What masks of the segmentation network can look like, and what must be refused"
 import numpy as np, pytest
+from scipy import ndimage as ndi
 from scipy.cluster.hierarchy import fcluster, linkage
 
+from apoptosis_nb import counting
 from apoptosis_nb.core import InputError
-from apoptosis_nb.counting import count_mask, count_slices, group_fragments
+from apoptosis_nb.counting import count_mask, count_slices, group_fragments, outline_nuclei, outlined
 from apoptosis_nb.simulation import simulate_spheroid
 from apoptosis_nb.spheroids import SpheroidId
 
@@ -48,6 +50,38 @@ def test_odd_masks_are_counted(mask):
 @pytest.mark.parametrize('mask, message', [(np.zeros((2, 5, 5), int), 'plane'), (np.zeros((0, 5), int), 'pixels'), (np.zeros((5, 5)), 'argmax'), (np.full((5, 5), 3), 'classes'), (np.full((5, 5), -1), 'classes')])
 def test_what_is_no_mask_is_refused(mask, message):
     with pytest.raises(InputError, match=message): count_mask(mask, .65)
+
+@pytest.mark.parametrize('change', [lambda o: ndi.binary_erosion(o), lambda o: ndi.binary_dilation(o)])
+def test_outlines_come_nearer_to_the_truth(spheroid, change):
+    "masks that are a pixel too narrow or too wide, whatever the image's offset and gain"
+    classes, image = spheroid.classes[1], spheroid.pixels[1]
+    true = classes == 1
+    counted = count_mask(np.where(change(true) & (classes != 2), 1, 2*(classes == 2)).astype(np.uint8), .65, core_px=(0, 0))
+    again = outlined(counted, image, .65, core_px=(0, 0))
+    iou = lambda o: ((o.nucleus_labels > 0) & true).sum()/((o.nucleus_labels > 0) | true).sum()
+    assert iou(again) > iou(counted) + .03
+    assert again.events is counted.events and len(again.nuclei) == len(counted.nuclei) and not (again.nucleus_labels.astype(bool) & (again.event_labels > 0)).any()
+    assert np.allclose(np.bincount(again.nucleus_labels.ravel())[1:]*.65**2, again.nuclei.area_um2)
+    other = outlined(counted, image*.01 - 50., .65).nucleus_labels
+    assert (other != again.nucleus_labels).mean() < 1e-4
+
+def test_outlines_do_not_depend_on_the_strips(spheroid, monkeypatch):
+    classes, image = spheroid.classes[0], spheroid.pixels[0]
+    counted = count_mask(classes, .65)
+    whole = outline_nuclei(counted.nucleus_labels, image, .65, classes == 2)
+    monkeypatch.setattr(counting, 'STRIP_PX', 100)
+    assert np.array_equal(outline_nuclei(counted.nucleus_labels, image, .65, classes == 2), whole)
+
+@pytest.mark.parametrize('image', [np.zeros((60, 60)), np.full((60, 60), 200, np.uint8), np.random.default_rng(0).normal(size=(60, 60))], ids=['dark', 'one grey', 'noise'])
+def test_an_outline_loses_no_nucleus(image):
+    labels = np.zeros((60, 60), np.int32)
+    labels[5:30, 5:30], labels[30:33, 40:43], labels[50, 50] = 1, 2, 3
+    again = outline_nuclei(labels, image, .65)
+    assert np.array_equal(np.unique(again), [0, 1, 2, 3]) and (again[8:27, 8:27] == 1).all()
+    assert np.array_equal(outline_nuclei(np.ones((60, 60), np.int32), image, .65), np.ones((60, 60)))
+
+def test_an_outline_needs_its_image():
+    with pytest.raises(InputError, match='an image of'): outline_nuclei(np.ones((4, 5), int), np.zeros((5, 4)), .65)
 
 def test_probabilities_must_fit_the_mask():
     with pytest.raises(InputError, match='probabilities'): count_mask(np.zeros((5, 5), int), .65, probability=np.zeros((5, 6)))
