@@ -231,10 +231,11 @@ def outline_nuclei(
     seam, apart, around = (max(1, round(o/pixel_size_um)) for o in (SEAM_UM, APART_UM, AROUND_UM))
     free = ndi.binary_erosion((labels == 0) & ~taken, iterations=apart, border_value=1)
     if free.all() or not free.any(): return labels
-    dark, found = np.median(np.asarray(image)[free][::16]), np.zeros_like(labels)
-    for start in range(0, len(labels), STRIP_PX):
-        top, stop = max(0, start - 2*around), start + STRIP_PX # nuclei of the strip are seen whole
-        rows = np.s_[top:stop + 2*around]
+    dark, found, alive = np.median(np.asarray(image)[free][::16]), np.zeros_like(labels), np.zeros(labels.max() + 1, bool)
+    alive[0], strips = True, [slice(o, o + STRIP_PX) for o in range(0, len(labels), STRIP_PX)]
+    for strip in strips:
+        top = max(0, strip.start - 2*around)
+        rows = slice(top, strip.stop + 2*around) # nuclei of the strip are seen whole
         light, here = ndi.gaussian_filter(np.asarray(image[rows], np.float32), SEAM_SMOOTH_UM/pixel_size_um), labels[rows]
         weight = ndi.uniform_filter(free[rows].astype(np.float32), around)
         background = ndi.uniform_filter(np.where(free[rows], light, 0), around)
@@ -243,10 +244,10 @@ def outline_nuclei(
         seen = level > 1e-4*abs(dark) # brighter than what is around; others are left as they were
         bright = (light > level[wide]) & seen[wide] | ndi.binary_erosion(here > 0, iterations=seam, border_value=1)
         kept = ndi.uniform_filter((bright & (wide > 0)).astype(np.float32), 3) > .5 # no specks
-        found[start:stop] = np.where(kept & seen[wide], wide, np.where(seen[here], 0, here))[start - top:stop - top]
-    lost = np.bincount(labels.ravel()) > 0
-    lost[found] = lost[0] = False
-    return np.where(lost[labels], labels, found) if lost.any() else found
+        found[strip] = np.where(kept & seen[wide], wide, np.where(seen[here], 0, here))[strip.start - top:strip.stop - top]
+        alive[found[strip]] = True
+    for strip in [] if alive.all() else strips: np.copyto(found[strip], labels[strip], where=~alive[labels[strip]]) # nothing was left of these
+    return found
 
 def outlined(
     counted, # Counted
