@@ -67,6 +67,7 @@ def analyze_plane(
     network=None, # of `load_method`
     core_px=None, # y, x of the core's centre
     stride_px=None, # of the window, in px of the classifier; half a window unless given
+    estimated=False, # is the pixel size a guess?
 ): # counting.Counted; nuclei and labels are None where the method finds events alone
     "What one plane holds; a plane of one grey value holds nothing, whatever a network says of it"
     width_um = min(plane.shape)*pixel_size_um
@@ -78,10 +79,10 @@ def analyze_plane(
         return Counted(None, counted.events[:0], None, None) if flat else counted
     if flat: return count_mask(np.zeros(plane.shape, np.uint8), pixel_size_um, core_px)
     if method == 'acas': return annotate(plane, pixel_size_um, core_px)
-    if method == 'unet': return count_image(plane, network, pixel_size_um, core_px)[0]
+    if method == 'unet': return count_image(plane, network, pixel_size_um, core_px, estimated)[0]
     segmenter, classifier = network
     events = _scan_plane(plane, pixel_size_um, classifier, core_px, stride_px).events
-    counted = count_around(segmenter.segment(plane, pixel_size_um=pixel_size_um).mask, events, pixel_size_um, core_px, **nucleus_options(segmenter.about.get('counting', {})))
+    counted = count_around(segmenter.segment(plane, pixel_size_um=pixel_size_um, estimated=estimated).mask, events, pixel_size_um, core_px, **nucleus_options(segmenter.about.get('counting', {})))
     return outlined(counted, plane, pixel_size_um, core_px)
 
 # %% ../nbs/30_analysis.ipynb #a9000010
@@ -182,7 +183,7 @@ def _analyze_image(path, series, name, stem, folder, network, method, pixel_size
         images, events, nuclei, planes = [], [], [], []
         for z, plane in enumerate(stack.pixels, 1):
             began = time.perf_counter()
-            found = analyze_plane(plane, um, method, network, core_px, stride_px)
+            found = analyze_plane(plane, um, method, network, core_px, stride_px, estimated=not stack.pixel_size_um)
             seconds = time.perf_counter() - began
             segmented = found.nuclei is not None
             counts = found.counts if segmented else dict(n_apoptotic=len(found.events))

@@ -265,11 +265,12 @@ def count_image(
     segmenter, # unet.Segmenter
     pixel_size_um=None, # of the image; the segmenter's unless given
     core_px=None, # y, x of the core's centre
+    estimated=False, # is the pixel size a guess? See `Segmenter.probabilities`
     **options, # of `count_mask`, instead of those kept with the segmenter
 ): # Counted; unet.Segmented, the mask and the probabilities that it was counted in
     "Segment an image, count, and outline the nuclei"
     pixel_size_um = pixel_size_um or segmenter.pixel_size_um
-    seen = segmenter.segment(image, pixel_size_um=pixel_size_um)
+    seen = segmenter.segment(image, pixel_size_um=pixel_size_um, estimated=estimated)
     counted = count_mask(seen.mask, pixel_size_um, core_px, seen.probability, **segmenter.about.get('counting', {}) | options)
     return outlined(counted, image, pixel_size_um, core_px), seen
 

@@ -215,7 +215,7 @@ def see(
     found = []
     for image in tqdm(images, desc='images', leave=False):
         um = pixel_size_um or estimate_pixel_size(image, otherwise=PIXEL_SIZE_UM)
-        found.append(Seen(*segmenter.segment(image, pixel_size_um=um), um))
+        found.append(Seen(*segmenter.segment(image, pixel_size_um=um, estimated=not pixel_size_um), um))
     return found
 
 def count_seen(
