@@ -222,25 +222,27 @@ def outline_nuclei(
     labels, # int (Y, X), nuclei numbered from 1
     image, # (Y, X), any integer or float dtype, that they were found in
     pixel_size_um, # um per px
-    taken=None, # bool (Y, X): what belongs to events
+    taken=None, # (Y, X), any dtype: not 0 where something belongs to an event
     share=OUTLINE_SHARE, # of the light within a nucleus, above its background
 ): # int (Y, X), the same nuclei
     "Each nucleus as far as its light is at least half as strong as within (full width at half maximum)"
     if np.shape(image) != labels.shape: raise InputError(f'nuclei in {labels.shape} px, but an image of {np.shape(image)} px')
-    taken = np.zeros(labels.shape, bool) if taken is None else taken
     seam, apart, around = (max(1, round(o/pixel_size_um)) for o in (SEAM_UM, APART_UM, AROUND_UM))
-    free = ndi.binary_erosion((labels == 0) & ~taken, iterations=apart, border_value=1)
-    if free.all() or not free.any(): return labels
-    dark, found, alive = np.median(np.asarray(image)[free][::16]), np.zeros_like(labels), np.zeros(labels.max() + 1, bool)
+    some = np.s_[::max(1, len(labels)//500), ::max(1, labels.shape[1]//500)]
+    beside = labels[some] == 0 if taken is None else (labels[some] == 0) & (taken[some] == 0)
+    if not labels.any() or not beside.any(): return labels
+    dark, found, alive = np.median(np.asarray(image)[some][beside]), np.zeros_like(labels), np.zeros(labels.max() + 1, bool)
     alive[0], strips = True, [slice(o, o + STRIP_PX) for o in range(0, len(labels), STRIP_PX)]
     for strip in strips:
         top = max(0, strip.start - 2*around)
         rows = slice(top, strip.stop + 2*around) # nuclei of the strip are seen whole
         light, here = ndi.gaussian_filter(np.asarray(image[rows], np.float32), SEAM_SMOOTH_UM/pixel_size_um), labels[rows]
-        weight = ndi.uniform_filter(free[rows].astype(np.float32), around)
-        background = ndi.uniform_filter(np.where(free[rows], light, 0), around)
+        other = np.zeros(here.shape, bool) if taken is None else taken[rows] > 0
+        free = ndi.binary_erosion((here == 0) & ~other, iterations=apart, border_value=1)
+        weight = ndi.uniform_filter(free.astype(np.float32), around)
+        background = ndi.uniform_filter(np.where(free, light, 0), around)
         light -= np.where(weight > .02, background/np.maximum(weight, .02), dark)
-        level, wide = share*_medians(light, here), np.where(taken[rows], 0, _widened(here, seam))
+        level, wide = share*_medians(light, here), np.where(other, 0, _widened(here, seam))
         seen = level > 1e-4*abs(dark) # brighter than what is around; others are left as they were
         bright = (light > level[wide]) & seen[wide] | ndi.binary_erosion(here > 0, iterations=seam, border_value=1)
         kept = ndi.uniform_filter((bright & (wide > 0)).astype(np.float32), 3) > .5 # no specks
@@ -256,7 +258,7 @@ def outlined(
     core_px=None, # y, x of the core's centre
 ): # Counted
     "As many nuclei and events, the nuclei outlined where their light falls to half"
-    labels = outline_nuclei(counted.nucleus_labels, image, pixel_size_um, counted.event_labels > 0)
+    labels = outline_nuclei(counted.nucleus_labels, image, pixel_size_um, counted.event_labels)
     return replace(counted, nuclei=nuclei_table(labels, pixel_size_um, core_px), nucleus_labels=labels)
 
 # %% ../nbs/17_counting.ipynb #7d4c9a10
