@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['HOLE_UM2', 'NUCLEUS_UM2', 'EVENT_UM2', 'SMOOTH_UM', 'RISE_UM', 'FRAGMENTS_UM', 'OUTLINE_SHARE', 'SEAM_UM',
-           'SEAM_SMOOTH_UM', 'AROUND_UM', 'APART_UM', 'STRIP_PX', 'PLACE_UM', 'check_mask', 'fill_holes', 'drop_small',
+           'SEAM_SMOOTH_UM', 'AROUND_UM', 'APART_UM', 'BLOCK_PX', 'PLACE_UM', 'check_mask', 'fill_holes', 'drop_small',
            'split_nuclei', 'nuclei_table', 'group_fragments', 'find_events', 'Counted', 'count_mask', 'outline_nuclei',
            'outlined', 'count_image', 'nucleus_options', 'count_around', 'summarise_slices', 'count_slices']
 
 # %% ../nbs/17_counting.ipynb #7c25c572
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np, pandas as pd
 from scipy import ndimage as ndi
@@ -199,7 +200,7 @@ def count_mask(
 
 # %% ../nbs/17_counting.ipynb #0a71b002
 OUTLINE_SHARE, SEAM_UM, SEAM_SMOOTH_UM, AROUND_UM, APART_UM = .5, 1.3, .5, 30., 2. # of the light within; how far an outline moves; sigma of smoothing; the square whose background counts; its distance from nuclei
-STRIP_PX = 512 # rows that are worked on together
+BLOCK_PX = 1024 # side of the squares that are worked on one by one
 
 def _widened(labels, n): # n times one pixel further, where nothing is
     for _ in range(n):
@@ -232,12 +233,12 @@ def outline_nuclei(
     beside = labels[some] == 0 if taken is None else (labels[some] == 0) & (taken[some] == 0)
     if not labels.any() or not beside.any(): return labels
     dark, found, alive = np.median(np.asarray(image)[some][beside]), np.zeros_like(labels), np.zeros(labels.max() + 1, bool)
-    alive[0], strips = True, [slice(o, o + STRIP_PX) for o in range(0, len(labels), STRIP_PX)]
-    for strip in strips:
-        top = max(0, strip.start - 2*around)
-        rows = slice(top, strip.stop + 2*around) # nuclei of the strip are seen whole
-        light, here = ndi.gaussian_filter(np.asarray(image[rows], np.float32), SEAM_SMOOTH_UM/pixel_size_um), labels[rows]
-        other = np.zeros(here.shape, bool) if taken is None else taken[rows] > 0
+    alive[0], blocks = True, [tuple(slice(o, o + BLOCK_PX) for o in corner) for corner in product(*(range(0, n, BLOCK_PX) for n in labels.shape))]
+    for block in blocks:
+        wider = tuple(slice(max(0, o.start - 2*around), o.stop + 2*around) for o in block) # nuclei of the block are seen whole
+        middle = tuple(slice(o.start - w.start, o.stop - w.start) for o, w in zip(block, wider))
+        light, here = ndi.gaussian_filter(np.asarray(image[wider], np.float32), SEAM_SMOOTH_UM/pixel_size_um), labels[wider]
+        other = np.zeros(here.shape, bool) if taken is None else taken[wider] > 0
         free = ndi.binary_erosion((here == 0) & ~other, iterations=apart, border_value=1)
         weight = ndi.uniform_filter(free.astype(np.float32), around)
         background = ndi.uniform_filter(np.where(free, light, 0), around)
@@ -246,9 +247,9 @@ def outline_nuclei(
         seen = level > 1e-4*abs(dark) # brighter than what is around; others are left as they were
         bright = (light > level[wide]) & seen[wide] | ndi.binary_erosion(here > 0, iterations=seam, border_value=1)
         kept = ndi.uniform_filter((bright & (wide > 0)).astype(np.float32), 3) > .5 # no specks
-        found[strip] = np.where(kept & seen[wide], wide, np.where(seen[here], 0, here))[strip.start - top:strip.stop - top]
-        alive[found[strip]] = True
-    for strip in [] if alive.all() else strips: np.copyto(found[strip], labels[strip], where=~alive[labels[strip]]) # nothing was left of these
+        found[block] = np.where(kept & seen[wide], wide, np.where(seen[here], 0, here))[middle]
+        alive[found[block]] = True
+    for block in [] if alive.all() else blocks: np.copyto(found[block], labels[block], where=~alive[labels[block]]) # nothing was left of these
     return found
 
 def outlined(

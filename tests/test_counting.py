@@ -65,11 +65,11 @@ def test_outlines_come_nearer_to_the_truth(spheroid, change):
     other = outlined(counted, image*.01 - 50., .65).nucleus_labels
     assert (other != again.nucleus_labels).mean() < 1e-4
 
-def test_outlines_do_not_depend_on_the_strips(spheroid, monkeypatch):
+def test_outlines_do_not_depend_on_the_blocks(spheroid, monkeypatch):
     classes, image = spheroid.classes[0], spheroid.pixels[0]
     counted = count_mask(classes, .65)
     whole = outline_nuclei(counted.nucleus_labels, image, .65, classes == 2)
-    monkeypatch.setattr(counting, 'STRIP_PX', 100)
+    monkeypatch.setattr(counting, 'BLOCK_PX', 100)
     assert np.array_equal(outline_nuclei(counted.nucleus_labels, image, .65, classes == 2), whole)
 
 @pytest.mark.parametrize('image', [np.zeros((60, 60)), np.full((60, 60), 200, np.uint8), np.random.default_rng(0).normal(size=(60, 60))], ids=['dark', 'one grey', 'noise'])
