@@ -72,7 +72,7 @@ rule preprocessing:
     shell: PAPERMILL
 
 rule split:
-    input: f'{DATA}/index.csv', notebook='nbs/study/50_split.ipynb', library=modules(['spheroids'])
+    input: f'{DATA}/index.csv', notebook='nbs/study/50_split.ipynb', library=modules(['spheroids', 'whole_images'])
     output: tables('splits')
     params: given=parameters('50_split', data=DATA, results=OUT)
     log: f'{OUT}/notebooks/50_split.ipynb'
@@ -147,14 +147,14 @@ rule missed_events:
     shell: PAPERMILL
 
 rule split_leak:
-    input: f'{OUT}/windows/windows_64.npz', notebook='nbs/study/130_split_leak.ipynb', library=modules(WINDOWS, TRAINING)
+    input: f'{OUT}/windows/windows_64.npz', notebook='nbs/study/130_split_leak.ipynb', library=modules(WINDOWS, TRAINING, ['evaluation'])
     output: tables('split_leak'), figures('split_leak')
     params: given=parameters('130_split_leak', results=OUT)
     log: f'{OUT}/notebooks/130_split_leak.ipynb'
     shell: PAPERMILL
 
 rule real_nuclei:
-    input: f'{OUT}/weights/classifier_64.keras', notebook='nbs/study/140_real_nuclei.ipynb', library=modules(['mitocheck'], TRAINING, PAGES)
+    input: f'{OUT}/weights/classifier_64.keras', notebook='nbs/study/140_real_nuclei.ipynb', library=modules(['mitocheck', 'preprocessing', 'evaluation'], TRAINING, PAGES)
     output: tables('real_nuclei')
     params: given=parameters('140_real_nuclei', results=OUT, simulated=f'{OUT}/weights/classifier_64.keras')
     log: f'{OUT}/notebooks/140_real_nuclei.ipynb'

@@ -8,7 +8,7 @@ __all__ = ['GROUPS', 'OTHER_NAMES', 'EXAMPLE', 'RULES', 'SPHEROIDS', 'LABELS', '
            'conditions_figure', 'compare', 'analyze_conditions']
 
 # %% ../nbs/31_conditions.ipynb #c3100003
-import csv, json, re, textwrap
+import csv, math, re, textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import numpy as np, pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from .analysis import IMAGES, analyze, check_out, find_images
+from .analysis import IMAGES, analyze, check_out, find_images, read_record
 from .core import InputError, provenance, read_table, rng, write_atomically, write_json, write_table
 from .images import list_images
 from .plots import figure
@@ -27,7 +27,8 @@ from .statistics import MEASURES, TESTS, condition_table, sample_style, smallest
 GROUPS = ['image', 'sample', 'condition', 'spheroid']
 OTHER_NAMES = dict(file='image', filename='image', replicate='sample', experiment='sample', treatment='condition', well='spheroid')
 
-def _text(cell): return '' if pd.isna(cell) else f'{cell:g}' if isinstance(cell, float) else str(cell).strip()
+def _text(cell): # a number of a spreadsheet's column with gaps is a float
+    return '' if pd.isna(cell) else str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell).strip()
 
 def _listed(names, n=3): # str
     names = list(map(str, names))
@@ -205,7 +206,7 @@ def _missing(row, spheroids): # list of str: what cannot be computed of a row of
     if (n_conditions < 2).all(): return [f'{pair}: no sample has spheroids of both, so what the condition does cannot be told from what samples differ by, and only means are given. Leave the sample out if spheroids of one sample have nothing in common, or choose the test welch']
     if (n_conditions < 2).any(): said.append(f'{pair}: sample {_listed(n_conditions.index[n_conditions < 2])} has one of the two only, and counts in the means alone')
     if np.isnan(row.low): said.append(f'{pair}: no confidence interval, which takes three spheroids of each that differ, and more where they are spread over many samples')
-    least = smallest_p(treated, sample)
+    least = smallest_p(treated, sample) if row.test == 'permutation' else 2/math.comb(len(treated), int(treated.sum())) # of ranks, either end is as extreme
     if row.test != 'welch' and least > .05: said.append(f'{pair}: p cannot be less than {least:.2g} with so few spheroids, however great the difference')
     return said
 
@@ -226,6 +227,8 @@ def compare_conditions(
     if not len(planes): return Conditions(condition_table(planes, control, []), pd.DataFrame(columns=SPHEROIDS), None, notes + ['no image of the groups could be analysed: nothing is compared'])
     lost = images.spheroid[~images.spheroid_id.isin(planes.spheroid_id)].unique()
     if len(lost): notes.append(f'spheroid {_listed(lost)} has no plane that could be analysed, and does not count')
+    absent = [o for o in groups.conditions if not (planes.condition == o).any()]
+    if absent: notes.append(f'condition {_listed(absent)}: no image could be analysed, so it is not compared')
     area = planes.height_px*planes.width_px*planes.pixel_size_um**2
     if area.max() > 1.1*area.min(): notes.append(f'the planes differ in size, from {area.min()/1e6:.2g} to {area.max()/1e6:.2g} mm2: counts per slice differ with them, ratios do not')
     spheroids = spheroid_means(planes, events.merge(planes[['image', 'spheroid_id']].drop_duplicates(), on='image'), 'condition')
@@ -241,7 +244,7 @@ def compare_conditions(
     for _, row in table.iterrows():
         for o in _missing(row, spheroids): said.setdefault(o, []).append(row.measure)
     notes += [o if len(about) == len(measures) else f'{", ".join(about)}: {o}' for o, about in said.items()]
-    return Conditions(table, spheroids[SPHEROIDS], conditions_figure(planes, spheroids, table, groups.conditions), notes)
+    return Conditions(table, spheroids[SPHEROIDS], conditions_figure(planes, spheroids, table, [o for o in groups.conditions if o == control or o not in absent]), notes)
 
 def conditions_figure(
     planes, # pd.DataFrame sample, condition, spheroid_id and measures; a row a slice
@@ -270,7 +273,7 @@ FILES = 'conditions.csv', 'spheroids.csv', 'conditions.png'
 
 def _refuse_replacing(folder, overwrite):
     there = [o for o in FILES if (folder/o).exists()]
-    if there and not overwrite: raise InputError(f'{folder}: holds {", ".join(there)} already; move them elsewhere, or allow to overwrite')
+    if there and not overwrite: raise InputError(f'{folder}: holds {", ".join(there)} already; move them elsewhere, or allow to overwrite (overwrite=True, in a shell --overwrite)')
 
 def compare(
     folder, # str or Path, that `analysis.analyze` wrote
@@ -285,13 +288,12 @@ def compare(
     _refuse_replacing(folder, overwrite)
     images, events = read_table(folder/'images.csv', ['image', 'z', 'height_px', 'width_px', 'pixel_size_um', *MEASURES[:3], 'error']), read_table(folder/'events.csv', ['image', 'distance_um'])
     made = compare_conditions(images, events, assign_groups(images.image, groups, pattern, control), test)
-    path = folder/'run.json'
-    record = json.loads(path.read_text(encoding='utf-8')) if path.is_file() else {}
+    record = read_record(folder)
     if record.get('finished') is False: made.notes.append('the analysis was stopped before its end: images that it did not come to are not compared')
     named = None if groups is None else 'a table' if isinstance(groups, pd.DataFrame) else groups
     record['conditions'] = dict(provenance(groups=named, pattern=pattern, control=control, test=test), notes=made.notes)
     record['files'] = list(dict.fromkeys([*record.get('files', []), *FILES])) # before they are written: none is left that is not listed
-    write_json(record, path)
+    write_json(record, folder/'run.json')
     write_table(made.table, folder/'conditions.csv')
     write_table(made.spheroids, folder/'spheroids.csv')
     if made.figure:

@@ -58,7 +58,7 @@ def read_table(
     "Read a CSV, or say what is wrong with it and what to do"
     path = Path(path)
     if not path.is_file(): raise InputError(f'{path}: there is no such table; check the path, or run the step that writes it')
-    try: df = pd.read_csv(path)
+    try: df = pd.read_csv(path, dtype=dict(image=str)) # an image may be called 001
     except pd.errors.EmptyDataError: raise InputError(f'{path}: the table is empty; delete it and run the step that writes it again') from None
     except (pd.errors.ParserError, UnicodeDecodeError) as e:
         raise InputError(f'{path}: not a CSV table ({e}); save it as comma-separated text in UTF-8') from None

@@ -203,21 +203,12 @@ OUTLINE_SHARE, SEAM_UM, SEAM_SMOOTH_UM, AROUND_UM, APART_UM = .5, 1.3, .5, 30., 
 BLOCK_PX = 1024 # side of the squares that are worked on one by one
 
 def _widened(labels, n): # n times one pixel further, where nothing is
-    for _ in range(n):
-        more = labels.copy()
-        for a, b in ((np.s_[1:], np.s_[:-1]), (np.s_[:-1], np.s_[1:])):
-            np.maximum(more[a], labels[b], out=more[a])
-            np.maximum(more[:, a], labels[:, b], out=more[:, a])
-        labels = np.where(labels, labels, more)
+    for _ in range(n): labels = np.where(labels, labels, ndi.grey_dilation(labels, footprint=ndi.generate_binary_structure(2, 1)))
     return labels
 
 def _medians(values, labels): # (N + 1,) float32, of the pixels of each label; 0 where there are none
     at = np.flatnonzero(labels)
-    label, value = labels.ravel()[at], values.ravel()[at]
-    order, n = np.lexsort((value, label)), np.bincount(label, minlength=labels.max(initial=0) + 1)
-    median = np.zeros(len(n), np.float32)
-    median[n > 0] = value[order][(np.cumsum(n) - n + n//2)[n > 0]]
-    return median
+    return pd.Series(values.ravel()[at]).groupby(labels.ravel()[at]).median().reindex(range(labels.max(initial=0) + 1), fill_value=0).to_numpy()
 
 def outline_nuclei(
     labels, # int (Y, X), nuclei numbered from 1
@@ -313,8 +304,10 @@ def count_around(
         y, x = np.clip(np.rint(places[event - 1]).astype(int), 0, np.array(mask.shape) - 1)
         around = np.s_[max(0, y - disc):y + disc + 1, max(0, x - disc):x + disc + 1]
         inside = np.hypot(*(o - p for o, p in zip(np.ogrid[around], (y, x)))) <= disc
-        if nucleus_labels[y, x]: event_labels[nucleus_labels == nucleus_labels[y, x]] = event
-        else: event_labels[around][inside & (event_labels[around] == 0) & (nucleus_labels[around] == 0)] = event
+        if nucleus_labels[y, x] and not event_labels[y, x]: event_labels[nucleus_labels == nucleus_labels[y, x]] = event
+        else:
+            free = inside & (event_labels[around] == 0) & (nucleus_labels[around] == 0)
+            event_labels[around][free if free.any() else inside] = event # within what another event has: a disc of its own
     nucleus_labels = drop_small(np.where(event_labels > 0, 0, nucleus_labels), pixel_size_um, 0.)
     table = pd.DataFrame(dict(event=np.arange(1, n), y_px=places[:, 0], x_px=places[:, 1], n_fragments=n_fragments, area_um2=np.bincount(event_labels[event_labels > 0], minlength=n)[1:]*pixel_size_um**2,
                               score=events.score.to_numpy(float), distance_um=_distance_um(places, core_px, pixel_size_um)))

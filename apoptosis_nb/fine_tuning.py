@@ -131,8 +131,8 @@ def corrected_planes(
     for image, z in planes:
         if image not in units: continue
         shown = read_shown(review, image, z, images)
-        if shown.nuclei is None: raise InputError(f'{review.folder}: has no labels of {image}; analyse with the method unet or acas, and with pictures, so that there are outlines to correct')
-        pixels, objects = read_plane(find_image(image, images), z - 1, review.made.get('channel'), file_and_series(image)[1]), review.objects(image, z)
+        if shown.nuclei is None: raise InputError(f'{review.folder}: has no labels of {image}; analyse with the method both, unet or acas, and with pictures, so that there are outlines to correct')
+        pixels, objects = read_plane(find_image(image, images), z - 1, review.made.get('channel'), file_and_series(image)[1], shown.um), review.objects(image, z)
         unseen += int(((objects.kind == 'event') & (objects.action == '')).sum())
         classes = corrected_classes(pixels, shown.nuclei, shown.events, objects, shown.um, rejected)
         changed = objects.action.isin(['reject', 'relabel', 'add']) & ~(objects.added & (objects.becomes == ''))
@@ -309,7 +309,7 @@ def fine_tune(
     about = dict(n_corrections=sum(o.n_changed for o in sets['training']), images=sorted({o.image for o in sets['training']}), n_planes=len(sets['training']), epochs=epochs, start=start,
                  n_tiles=len(own['training'].images), n_tiles_before=len(tiles['training'].images) - len(own['training'].images), n_tiles_real=n_old['training'])
     kept = {k: v for k, v in network.metadata().items() if k not in ('loss', 'seed', 'epoch', 'iou', 'fine_tuned')} | dict(fine_tuned=dict(about, base=Path(base).name))
-    history = train_unet(tiles['training'], tiles['validation'], folder, network.model, weight_power=.5, light=.25, epochs=epochs, batch_size=batch_size, seed=seed, start=start, end=end, anew=True, quiet=quiet, **kept)
+    history = train_unet(tiles['training'], tiles['validation'], folder, network.model, weight_power=.5, light=.25, epochs=epochs, batch_size=batch_size, seed=seed, start=start, end=end, checkpoint_every=1, anew=True, quiet=quiet, **kept)
     return load_segmenter(Path(folder)/'best.keras'), history
 
 BEFORE, RECOUNTED, AFTER = 'before', 'before, counted anew', 'after'
@@ -320,17 +320,20 @@ def compare_networks(
     sets, # dict of `split_marked`
     simulated, # dict validation, test -> list of Marked
     base='unet', # the network before
-): # pd.DataFrame data, network, then as `score_marked`: on the test planes
+): # pd.DataFrame data, network, then as `score_marked`: on the test planes; its attrs['counting'] are the options of the first network counted anew
     "What has changed on held-out images; the first network is given the new choice of counting options too"
-    first, rows = load_segmenter(base), []
+    first, rows, recounted = load_segmenter(base), [], {}
     options = first.about.get('counting', {})
     for network, names in ((first, (BEFORE, RECOUNTED)), (tuned, (AFTER,))):
         chosen = choose_counting([(o, see_marked(o, network)) for o in (sets['validation'], simulated['validation'])], options)
         if network is tuned: tuned.about['counting'] = chosen
+        else: recounted = chosen
         for data, planes in ((YOURS, sets['test']), (SIMULATED, simulated['test'])):
             seen = see_marked(planes, network)
             rows += [dict(data=data, network=name, **score_marked(planes, seen, options if name == BEFORE else chosen)) for name in names]
-    return pd.DataFrame(rows).sort_values('data', ascending=False, kind='stable', ignore_index=True)
+    table = pd.DataFrame(rows).sort_values('data', ascending=False, kind='stable', ignore_index=True)
+    table.attrs['counting'] = recounted
+    return table
 
 def verdict(
     table, # pd.DataFrame of `compare_networks`
@@ -341,7 +344,7 @@ def verdict(
     n, gain = table.n_events[table.data == YOURS].iloc[0], yours[AFTER] - yours[[BEFORE, RECOUNTED]].max()
     lines = [f'F1 of the {n} events of held-out images: {yours[BEFORE]:.2f} before, {yours[RECOUNTED]:.2f} before with other counting options, {yours[AFTER]:.2f} after.']
     if gain > 0: lines.append('The new network is better on them' + ('.' if gain*n >= 2 else ', by about one event: that may be chance.'))
-    elif yours[RECOUNTED] > yours[BEFORE]: lines.append('The new network is NOT better than the first one with other counting options: use that one, with these options.')
+    elif yours[RECOUNTED] > yours[BEFORE]: lines.append('The new network is NOT better than the first one with other counting options: use that one, with those options (they are in the attrs of the table).')
     else: lines.append('The new network is NOT better on them: keep the first one. More corrected images, of other spheroids, may change that.')
     if n < 20: lines.append(f'{n} events are few: one more or less moves F1 by {1/max(n, 1):.2f}.')
     error = table[table.data == YOURS].set_index('network').count_error_percent
@@ -354,10 +357,12 @@ def save_tuned(
     tuned, # Segmenter of `fine_tune`
     path, # str or Path that ends with .keras
     table, # pd.DataFrame of `compare_networks`, kept with the weights
+    overwrite=False, # replace a file that is there
 ): # Path
     "One file for `analyze(weights=...)`, with what it was trained on and how it was tested"
     path = Path(path)
     if path.suffix != '.keras': raise InputError(f'{path}: weights are written as .keras; name the file so')
+    if path.exists() and not overwrite: raise InputError(f'{path}: is there already, and results may have been made with it; choose another name, or allow to replace it with overwrite=True')
     tuned.about['tested'] = table.to_dict('records')
     tuned.save(path)
     return path

@@ -65,7 +65,7 @@ def _sizes(y, x, z, path, pixel_size_um):
     "pixel size and distance of planes in um, None where unknown; `pixel_size_um` overrides what the file says"
     z = abs(z) if z and math.isfinite(z) else None
     if pixel_size_um is not None: return check_pixel_size(pixel_size_um, path), z
-    if x is None: return None, z
+    if not x or y == 0: return None, z
     if y is not None and abs(y / x - 1) > .01:
         raise InputError(f'{path}: its pixels are not square ({y:g} x {x:g} um); resample the image, or give pixel_size_um (in a shell --pixel-size)')
     return check_pixel_size(x, path), z
@@ -319,6 +319,7 @@ def _choose(channel, names, path):
         if len(names) == 1: return 0
         raise InputError(f'{path}: has {len(names)} channels, {_listed(names)}; choose the one of the nuclei with channel= (in a shell --channel), by number or name')
     number = _number(channel, names)
+    if number is None and len(names) == 1: raise InputError(f'{path}: has one channel only, not {channel!r}; leave channel= (in a shell --channel) out')
     if number is None: raise InputError(f'{path}: there is no channel {channel!r}, or more than one; choose one of {_listed(names)}')
     return number
 
@@ -421,9 +422,10 @@ def read_plane(
     z, # int from 0
     channel=None, # int from 0 or str, its name; needed where the file has several
     series=None, # int from 0 or str, as for `read_stack`
+    pixel_size_um=None, # float; given, what the file says of it need not be plausible
 ): # np.ndarray (Y, X), the file's dtype
     "One plane, without reading the others"
-    return _read(path, channel, None, z, series)[0][0]
+    return _read(path, channel, pixel_size_um, z, series)[0][0]
 
 # %% ../nbs/01_images.ipynb #09511b18
 def write_stack(

@@ -152,9 +152,12 @@ classifier.predict(crops) >= classifier.threshold # crops (N, 64, 64), as read""
 
 def _preprocessing(about):
     if about['kind'] == 'segmenter': return f"percentiles {about['low']:g} and {about['high']:g} of the plane become 0 and 1, then gamma {about['power']:g}"
-    how = dict(image='least and greatest value become 0 and 1, the background is removed, then gamma 0.75 (`preprocessing.preprocess`)', range='the range of the data type becomes 0 to 1, then gamma 0.75',
-               window='percentiles 5 and 99.8 of the window become 0 and 1, then gamma 0.75', none='none: windows are pre-processed already')[about['normalisation']]
-    return how + (f'; the probability is the mean over {about["views"]} orientations' if about.get('views', 1) > 1 else '')
+    ways = dict(image='least and greatest value become 0 and 1, the background is removed, then gamma 0.75 (`preprocessing.preprocess`)', range='the range of the data type becomes 0 to 1, then gamma 0.75',
+               window='percentiles 5 and 99.8 of the window become 0 and 1, then gamma 0.75', none='none: windows are pre-processed already')
+    of_crops = [ways[about.get('crop_normalisation') or about['normalisation']]]
+    if about.get('views', 1) > 1: of_crops.append(f'the probability is the mean over {about["views"]} orientations')
+    if about.get('crop_log_odds'): of_crops.append(f'{about["crop_log_odds"]:.2g} is added to its log odds, because events are more frequent among crops')
+    return f'of crops: {"; ".join(of_crops)}. Of whole images: {ways[about["normalisation"]]}'
 
 def _number(value): return f'{value:.0f}' if float(value).is_integer() else f'{value:.3g}'
 

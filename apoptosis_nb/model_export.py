@@ -38,8 +38,10 @@ def whole_network(
 ): # keras.Model: planes (N, h, w, 1) stretched between their percentiles, or windows (N, 64, 64, 1) as shares of their range -> probabilities
     "The network and the part of the pre-processing that the specification has no words for, of Keras's own layers alone"
     if isinstance(network, Classifier):
-        if network.normalisation not in ('range', 'none'): raise InputError(f'a classifier whose windows are normalised by {network.normalisation!r}: bioimage.io has no operation for it, and a package without '
-                                                                           "it would give wrong answers; export one with 'range' or 'none', or a UNet")
+        of_crops = network.crop_normalisation or network.normalisation
+        if {of_crops, network.normalisation} - {'range', 'none'} or of_crops != network.normalisation or network.crop_log_odds:
+            raise InputError(f'a classifier whose windows are normalised by {of_crops!r} (in images by {network.normalisation!r}) and whose log odds are shifted by {network.crop_log_odds:.3g}: bioimage.io has no operation '
+                             "for what is not 'range' or 'none', and a package without it would give wrong answers; export a UNet instead")
         side, power, views = network.window_px, RANGE_POWER if network.normalisation == 'range' else 1., network.views
     else: side, power, views = None, network.power, 1
     x = inputs = keras.Input((side, side, 1), name=IMAGE)
@@ -181,12 +183,13 @@ def export_model(
     "Write a network as a bioimage.io package; InputError where it cannot be one"
     path = Path(path).expanduser()
     if path.suffix.lower() != '.zip' or path.is_dir(): raise InputError(f'{path}: name a file that ends in .zip')
-    if path.exists() and not overwrite: raise InputError(f'{path}: is there already; choose another name, or allow to overwrite')
+    if path.exists() and not overwrite: raise InputError(f'{path}: is there already; choose another name, or allow to overwrite (overwrite=True, in a shell --overwrite)')
     _spec()
     from bioimageio.spec import save_bioimageio_package
     described = describe_network(name_or_path)
     network = dict(unet=load_segmenter, window=load_classifier)[described['method']](described['path'])
-    model, image = whole_network(network), test_input(network)
+    try: model, image = whole_network(network), test_input(network)
+    except InputError as e: raise InputError(f'{name_or_path}: {e}') from None
     found = ops.convert_to_numpy(model(prepared(network, image), training=False))
     with tempfile.TemporaryDirectory() as folder, checks_offline(folder):
         files = {o: Path(folder)/o for o in FILES}

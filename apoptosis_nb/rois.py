@@ -138,7 +138,12 @@ def roi_objects(
     for roi in rois if isinstance(rois, list) else [rois]:
         z, round_ = max(roi.position or roi.z_position, 1), roi.roitype in (roifile.ROI_TYPE.OVAL, roifile.ROI_TYPE.POINT)
         kind = next((k for k, g in GROUPS.items() if g == roi.group), None) or ('event' if round_ else 'nucleus')
-        if roi.roitype == roifile.ROI_TYPE.POINT: rows += [_object(z, kind, roi.name, None, o + .5) for o in np.asarray(roi.coordinates(), float)]
+        if roi.roitype in (roifile.ROI_TYPE.LINE, roifile.ROI_TYPE.POLYLINE, roifile.ROI_TYPE.FREELINE, roifile.ROI_TYPE.ANGLE):
+            raise InputError(f'{path}: {roi.name or "an object"} is a {roi.roitype.name.lower()}; draw events as points and nuclei as closed outlines, and delete what was only measured')
+        if roi.roitype == roifile.ROI_TYPE.POINT: # each of several points may lie in a plane of its own
+            points = np.asarray(roi.coordinates(), float)
+            planes = np.zeros(len(points), int) if roi.counter_positions is None else roi.counter_positions
+            rows += [_object(int(own) or z, kind, roi.name, None, o + .5) for o, own in zip(points, planes)]
         elif round_: rows.append(_object(z, kind, roi.name, None, ((roi.left + roi.right)/2, (roi.top + roi.bottom)/2)))
         else: rows.append(_object(z, kind, roi.name, [np.asarray(o, float) for o in roi.coordinates(multi=True)] if roi.composite else [np.asarray(roi.coordinates(), float)], None))
     return _as_objects(rows)
@@ -174,7 +179,7 @@ def _geometry(rings, z):
     parts = [[closed[i]] for i, a in enumerate(area) if a > 0]
     outer = [rings[i] for i, a in enumerate(area) if a > 0]
     for i, a in enumerate(area):
-        if a <= 0: parts[next(k for k, o in enumerate(outer) if (o.min(0) <= rings[i].min(0)).all() and (o.max(0) >= rings[i].max(0)).all())].append(closed[i])
+        if a <= 0: parts[min((k for k, o in enumerate(outer) if (o.min(0) <= rings[i].min(0)).all() and (o.max(0) >= rings[i].max(0)).all()), key=lambda k: np.ptp(outer[k], 0).prod())].append(closed[i]) # the innermost that it lies in
     return dict(type='Polygon', coordinates=parts[0], plane=dict(c=-1, z=z, t=0)) if len(parts) == 1 else dict(type='MultiPolygon', coordinates=parts, plane=dict(c=-1, z=z, t=0))
 
 def write_geojson(

@@ -100,7 +100,7 @@ def _without_samples(values, treated, sample):
     model = np.column_stack([treated, sample[:, None] == np.unique(sample)]).astype(float)
     fitted = np.linalg.lstsq(model, values, rcond=None)[0]
     left, freedom = len(values) - model.shape[1], len(values) - 2
-    return values.mean() + fitted[0]*(treated - treated.mean()) + (values - model @ fitted)*(np.sqrt(freedom/left) if left > 0 else np.nan)
+    return values.mean() + fitted[0]*(treated - treated.mean()) + (values - model @ fitted)*(np.sqrt(freedom/left) if left > 0 else 0.) # where none is left over, the difference alone is known
 
 TESTS = ('permutation', 'welch', 'mann-whitney')
 
@@ -129,7 +129,8 @@ def compare_pair(
     else: p = ttest_ind(b, a, equal_var=False).pvalue if np.ptp(a) or np.ptp(b) else np.nan
     low, high = _interval(lambda x, y, axis=-1: x.mean(axis=axis) - y.mean(axis=axis), b, a, seed, confidence)
     g_low, g_high = _interval(hedges_g, b, a, seed, confidence)
-    return row | dict(zip(EFFECT, (float(b.mean() - a.mean()), low, high, float(hedges_g(b, a)), g_low, g_high, cliffs_delta(b, a)))) | dict(test=test, p=float(p))
+    delta = np.nan if test == 'permutation' and max(np.ptp(a), np.ptp(b)) < 1e-12 else cliffs_delta(b, a)
+    return row | dict(zip(EFFECT, (float(b.mean() - a.mean()), low, high, float(hedges_g(b, a)), g_low, g_high, delta))) | dict(test=test, p=float(p))
 
 EFFECT = ['difference', 'low', 'high', 'hedges_g', 'g_low', 'g_high', 'cliffs_delta']
 

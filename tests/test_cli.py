@@ -113,6 +113,44 @@ def test_tables_are_not_overwritten(detect, tmp_path):
     done, events, _ = detect(tmp_path / 'b.ome.tif', '--overwrite')
     assert done.exit_code == 0 and events.image.tolist() == ['b.ome.tif']
 
+def test_nothing_that_can_be_read_replaces_nothing(detect, tmp_path):
+    write_stack(tmp_path / 'a.ome.tif', picture(64, 64), .65)
+    (tmp_path / 'text.tif').write_text('no image')
+    detect(tmp_path / 'a.ome.tif')
+    for words, message in (([tmp_path / 'typo.tif'], 'typo.tif: there is no such file'), ([tmp_path / 'text.tif', tmp_path / 'typo.tif'], 'earlier results were kept'), ([tmp_path / 'a.ome.tif', '--channel', 5], 'earlier results were kept')):
+        done, events, _ = detect(*words, '--overwrite')
+        assert done.exit_code == 1 and message in done.output and events.image.tolist() == ['a.ome.tif'], done.output
+    done, events, _ = detect(tmp_path / 'typo.tif', out='other')
+    assert done.exit_code == 1 and events is None and not (tmp_path / 'other').exists()
+
+def test_what_is_left_of_a_review_is_said(detect, tmp_path):
+    write_stack(tmp_path / 'a.ome.tif', picture(64, 64), .65)
+    detect(tmp_path / 'a.ome.tif')
+    (tmp_path / 'out/corrections.csv').write_text('image,z\n')
+    done, _, _ = detect(tmp_path / 'a.ome.tif', '--overwrite')
+    assert done.exit_code == 0 and 'corrections.csv' in done.output and (tmp_path / 'out/corrections.csv').exists()
+
+def test_a_damaged_record(detect, tmp_path):
+    write_stack(tmp_path / 'a.ome.tif', picture(64, 64), .65)
+    detect(tmp_path / 'a.ome.tif')
+    (tmp_path / 'out/run.json').write_text('{')
+    done, events, _ = detect(tmp_path / 'a.ome.tif', '--overwrite')
+    assert done.exit_code == 1 and 'run.json: cannot be read' in done.output and 'Traceback' not in done.output and len(events)
+
+def test_a_folder_that_cannot_be(detect, tmp_path):
+    write_stack(tmp_path / 'a.ome.tif', picture(64, 64), .65)
+    (tmp_path / 'file').write_text('')
+    for out in ('file', 'file/within'):
+        done, _, _ = detect(tmp_path / 'a.ome.tif', out=out)
+        assert done.exit_code == 1 and 'is a file' in done.output and 'Traceback' not in done.output
+
+def test_pictures_of_all_images(tmp_path):
+    "a stack's plane may be called as another image"
+    write_stack(tmp_path / 'in/a.tif', np.stack([picture(64, 64)]*2), .65)
+    write_stack(tmp_path / 'in/a_z1.tif', picture(64, 64), .65)
+    done = CliRunner().invoke(app, ['analyze', str(tmp_path / 'in'), '--method', 'acas', '--out', str(tmp_path / 'out')])
+    assert done.exit_code == 0 and len(list((tmp_path / 'out/overlays').iterdir())) == 3, done.output
+
 def test_files_of_one_name_are_told_apart(detect, tmp_path):
     for folder in ('one', 'two'): write_stack(tmp_path / folder / 'a.ome.tif', picture(64, 64), .65)
     _, events, _ = detect(tmp_path / 'one/a.ome.tif', tmp_path / 'two/a.ome.tif')

@@ -1,13 +1,14 @@
 "Groups from files and names, through the commands; and the montage of events"
-import json
+import json, shutil
 from functools import partial
+from itertools import product
 
 import numpy as np, pandas as pd, pytest
 from PIL import Image
 from typer.testing import CliRunner
 
 from apoptosis_nb.cli import app
-from apoptosis_nb.conditions import FILES, compare, made_up_analysis
+from apoptosis_nb.conditions import FILES, assign_groups, compare, compare_conditions, made_up_analysis, read_groups
 from apoptosis_nb.core import write_table
 from apoptosis_nb.images import write_stack
 
@@ -68,6 +69,32 @@ def test_wrong_groups_are_found_before_the_work(folder, tmp_path, words, message
     for o, table in zip(('images', 'events'), made_up_analysis()): write_table(table, tmp_path / f'run/{o}.csv')
     done = run('compare', tmp_path / 'run', *words)
     assert done.exit_code == 1 and message in done.output and 'Traceback' not in done.output
+
+def test_a_condition_that_cannot_be_read(tmp_path):
+    for condition, i in product(('0Gy', '4Gy'), (1, 2, 3)):
+        if condition == '0Gy': write_stack(tmp_path / f'in/d1_0Gy_{i}.tif', picture(i, 2), .65)
+        else: (tmp_path / f'in/d1_4Gy_{i}.tif').write_text('no image')
+    done = run('analyze', tmp_path / 'in', '--method', 'acas', '--no-pictures', '--out', tmp_path / 'out', '--pattern', '{sample}_{condition}_{spheroid}.tif', '--control', '0Gy')
+    assert done.exit_code == 1 and 'condition 4Gy: no image could be analysed' in done.output and 'Traceback' not in done.output
+    assert (tmp_path / 'out/conditions.png').is_file() and len(pd.read_csv(tmp_path / 'out/spheroids.csv')) == 3
+
+def test_a_comparison_among_the_images_is_no_image(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / 'same')
+    words = ['analyze', tmp_path / 'same', '--method', 'acas', '--no-pictures', '--out', tmp_path / 'same', *PATTERN]
+    assert run(*words).exit_code == 0 and (tmp_path / 'same/conditions.png').is_file()
+    done = run(*words, '--overwrite')
+    assert done.exit_code == 0 and len(pd.read_csv(tmp_path / 'same/images.csv')) == 12, done.output
+
+def test_numbers_of_a_spreadsheet_stay_apart():
+    table = read_groups(pd.DataFrame(dict(image=['a.tif', 'b.tif'], condition=['c', 't'], sample=[20240115., 20240116.])))
+    assert table['sample'].tolist() == ['20240115', '20240116']
+
+def test_the_least_p_of_ranks():
+    "two against five: either end is as extreme"
+    images, events = made_up_analysis()
+    few = [o for condition, n in (('untreated', 2), ('drug', 5)) for o in [o for o in images.image.unique() if condition in o][:n]]
+    made = compare_conditions(images[images.image.isin(few)], events, assign_groups(few, pattern='{sample}_{condition}_{spheroid}.tif', control='untreated'), test='mann-whitney')
+    assert any(f'p cannot be less than {2/21:.2g}' in o for o in made.notes), made.notes
 
 def test_compare_with_a_table(results):
     images = pd.read_csv(results / 'images.csv').image.unique()

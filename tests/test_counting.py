@@ -1,11 +1,11 @@
 "What masks of the segmentation network can look like, and what must be refused"
-import numpy as np, pytest
+import numpy as np, pandas as pd, pytest
 from scipy import ndimage as ndi
 from scipy.cluster.hierarchy import fcluster, linkage
 
 from apoptosis_nb import counting
 from apoptosis_nb.core import InputError
-from apoptosis_nb.counting import count_mask, count_slices, group_fragments, outline_nuclei, outlined
+from apoptosis_nb.counting import count_around, count_mask, count_slices, group_fragments, outline_nuclei, outlined
 from apoptosis_nb.simulation import simulate_spheroid
 from apoptosis_nb.spheroids import SpheroidId
 
@@ -103,6 +103,16 @@ def test_simulated_events_are_told_apart(spheroid):
     truth = spheroid.events[spheroid.events.z == z]
     distance = np.hypot(*(counted.events[['y_px', 'x_px']].to_numpy()[:, None] - truth[['y_px', 'x_px']].to_numpy()).T)
     assert (distance.min(0) < 2).all() and (distance.min(1) < 2).all()
+
+@pytest.mark.parametrize('what', ['nucleus', 'body', 'nothing'])
+def test_every_known_event_has_pixels(what):
+    y, x = np.mgrid[:80, :80]
+    shape = np.hypot((y - 40)/10, (x - 40)/16) < 1
+    mask = dict(nucleus=shape*1, body=shape*2, nothing=shape*0)[what].astype(np.uint8)
+    events = pd.DataFrame(dict(y_px=[40., 40], x_px=[31., 49], score=[.9, .8]))
+    counted = count_around(mask, events, .65)
+    assert set(np.unique(counted.event_labels)) == {0, 1, 2} and (counted.events.area_um2 > 0).all()
+    assert counted.event_labels[40, 49] == 2 and not counted.nucleus_labels[counted.event_labels > 0].any()
 
 def test_no_slices_no_objects():
     nuclei, events, summary = count_slices(np.zeros((3, 20, 20), int), .65)

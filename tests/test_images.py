@@ -95,6 +95,17 @@ def test_override_mends_a_wrong_size(tmp_path):
         make(tmp_path / 'cells.tif')
         assert read_stack(tmp_path / 'cells.tif', pixel_size_um=.5).pixel_size_um == .5
 
+def test_a_plane_of_a_stack_whose_size_is_wrong(tmp_path):
+    tifffile.imwrite(tmp_path / 'a.tif', np.ones((9, 9), np.uint16), imagej=True, resolution=(1/50, 1/50), metadata=dict(unit='um'))
+    with pytest.raises(InputError, match='plausible'): read_plane(tmp_path / 'a.tif', 0)
+    assert read_plane(tmp_path / 'a.tif', 0, pixel_size_um=.65).all()
+
+def test_no_size_at_all(tmp_path):
+    write_stack(tmp_path / 'a.ome.tif', np.ones((9, 9), np.uint8), .65)
+    content = (tmp_path / 'a.ome.tif').read_bytes()
+    (tmp_path / 'a.ome.tif').write_bytes(content.replace(b'PhysicalSizeX="0.65"', b'PhysicalSizeX="0.00"').replace(b'PhysicalSizeY="0.65"', b'PhysicalSizeY="0.00"'))
+    assert read_stack(tmp_path / 'a.ome.tif').pixel_size_um is None
+
 def test_no_such_channel_or_plane(tmp_path):
     path = tmp_path / 'cells.ome.tif'
     write_stack(path, np.stack([noise, noise + 1]), .65, axes='CZYX')

@@ -138,6 +138,7 @@ def test_configured_parameters_exist(path):
     config = yaml.safe_load(path.read_text(encoding='utf-8'))
     sections = [config['notebooks'], *config['window_px'].values()]
     assert len(sections) == 3
+    sections += [{'160_unet_run': o} for o in (*config['unet_schedules'].values(), *config['ablation']['variants'].values())] + [{'165_hard_tiles': o} for o in config['hard_tiles'].values()]
     for notebook, parameters in (pair for section in sections for pair in section.items()):
         study = ROOT / f'nbs/study/{notebook}.ipynb'
         assert study.exists(), f'{path.name} configures {notebook}, which is not in nbs/study'

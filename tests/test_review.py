@@ -6,8 +6,8 @@ import numpy as np, pandas as pd, pytest
 from apoptosis_nb.core import InputError, write_json, write_table
 from apoptosis_nb.counting import count_mask
 from apoptosis_nb.images import file_stems, write_stack
-from apoptosis_nb.review import Review, Reviewer, Session, agreement, corrections_from_rois, find_image
-from apoptosis_nb.rois import write_rois
+from apoptosis_nb.review import AGREEMENT, Review, Reviewer, Session, agreement, corrections_from_rois, find_image
+from apoptosis_nb.rois import roi_objects, write_geojson, write_rois
 
 UM = .65
 PLACES = {1: [(30, 30), (30, 90), (90, 30)], 2: [(90, 90), (30, 150)]} # y, x of discs: nuclei, events
@@ -21,10 +21,10 @@ def mask(shift=0):
 
 def analysis(folder, names=('a.tif', 'b.tif'), nuclei=True, depth=1, shift=0):
     "What `analyze` writes for images of three nuclei and two events, and one file that could not be read"
-    images, events, nucleus_rows = [], [], []
-    for name in names:
-        planes = [count_mask(mask(shift), UM) for _ in range(depth)]
-        write_stack(folder / 'images' / name, np.stack([mask(shift).astype('uint16')*1000 + 50]*depth), UM)
+    images, events, nucleus_rows, planes = [], [], [], []
+    for name, n in zip(names, np.broadcast_to(depth, len(names))):
+        planes = [count_mask(mask(shift), UM) for _ in range(n)]
+        write_stack(folder / 'images' / name, np.stack([mask(shift).astype('uint16')*1000 + 50]*n), UM)
         for z, counted in enumerate(planes, 1):
             counts = counted.counts if nuclei else dict(n_intact=None, n_apoptotic=len(counted.events))
             images.append(dict(image=name, z=z, method='unet', height_px=120, width_px=180, pixel_size_um=UM, **counts, error=None))
@@ -32,11 +32,11 @@ def analysis(folder, names=('a.tif', 'b.tif'), nuclei=True, depth=1, shift=0):
             if nuclei: nucleus_rows.append(counted.nuclei.assign(image=name, z=z))
         if nuclei:
             labels = np.stack([[o.nucleus_labels, o.event_labels] for o in planes]).astype('uint16')
-            write_stack(folder / 'found/labels' / f'{file_stems(names)[name]}.ome.tif', labels[0] if depth == 1 else labels, UM, axes='CYX' if depth == 1 else 'ZCYX')
-    images = pd.DataFrame([*images, dict(image='broken.tif', method='unet', error='cannot be read')])
+            write_stack(folder / 'found/labels' / f'{file_stems(names)[name]}.ome.tif', labels[0] if n == 1 else labels, UM, axes='CYX' if n == 1 else 'ZCYX')
+    images = pd.DataFrame([*images, dict(image='broken.tif', method='unet', error='cannot be read')], columns=['image', 'z', 'method', 'height_px', 'width_px', 'pixel_size_um', 'n_intact', 'n_apoptotic', 'error'])
     write_table(images.assign(apoptotic_ratio=np.nan).astype(dict(z='Int64')), folder / 'found/images.csv')
-    write_table(pd.concat(events), folder / 'found/events.csv')
-    write_table(pd.concat(nucleus_rows) if nuclei else pd.DataFrame(columns=['image', 'z', 'nucleus', 'x_px', 'y_px', 'area_um2', 'distance_um']), folder / 'found/nuclei.csv')
+    write_table(pd.concat(events or [pd.DataFrame(columns=['image', 'z', 'event', 'x_px', 'y_px', 'score'])]), folder / 'found/events.csv')
+    write_table(pd.concat(nucleus_rows) if nucleus_rows else pd.DataFrame(columns=['image', 'z', 'nucleus', 'x_px', 'y_px', 'area_um2', 'distance_um']), folder / 'found/nuclei.csv')
     write_json(dict(parameters=dict(channel=None, core_px=None)), folder / 'found/run.json')
     return folder / 'found', planes
 
@@ -50,6 +50,20 @@ def test_planes_and_images_one_after_the_other(tmp_path):
     corrected = Review(found).save().images
     assert corrected.n_intact[:4].tolist() == [3]*4 and corrected.n_unreviewed[:4].tolist() == [0]*4
     assert pd.isna(corrected.n_apoptotic[4]) and corrected.error[4] == 'cannot be read'
+
+def test_images_of_unequal_depth(tmp_path):
+    found, _ = analysis(tmp_path, ('deep.tif', 'b.tif', 'last.tif'), depth=(3, 1, 2))
+    review = Review(found)
+    review.decide(('deep.tif', 3, 'event', 1), 'relabel')
+    review.save()
+    for name, n in (('events', {('deep.tif', 3): 1}), ('nuclei', {('deep.tif', 3): 4})):
+        table = pd.read_csv(found / f'corrected/{name}.csv')
+        planes = [('deep.tif', 1), ('deep.tif', 2), ('deep.tif', 3), ('b.tif', 1), ('last.tif', 1), ('last.tif', 2)]
+        assert list(zip(table.image, table.z)) == [o for o in planes for _ in range(n.get(o, 2 if name == 'events' else 3))], 'plane by plane, in the order of images.csv'
+
+def test_nothing_could_be_read(tmp_path):
+    found, _ = analysis(tmp_path, names=())
+    assert list(Review(found).agreement()) == AGREEMENT and not len(Review(found).agreement())
 
 def test_without_nuclei(tmp_path):
     "The window classifier counts events alone, and draws no outlines"
@@ -86,6 +100,33 @@ def test_rois_corrected_in_imagej(tmp_path):
     assert not (corrections_from_rois(review, tmp_path / 'back/events.zip', image='a.tif').kind == 'nucleus').any() # nothing is said about nuclei
     with pytest.raises(InputError, match='called like no image'): corrections_from_rois(review, tmp_path / 'back/events.zip')
 
+def test_measuring_lines_and_several_points(tmp_path):
+    roifile = pytest.importorskip('roifile')
+    line = roifile.ImagejRoi.frompoints([[10, 10], [50, 50]])
+    line.roitype = roifile.ROI_TYPE.POLYLINE
+    line.tofile(tmp_path / 'line.roi')
+    with pytest.raises(InputError, match='line.roi.*polyline'): roi_objects(tmp_path / 'line.roi')
+    points = roifile.ImagejRoi.frompoints([[10, 10], [20, 10], [30, 10]])
+    points.roitype, points.counters, points.counter_positions = roifile.ROI_TYPE.POINT, np.zeros(3, np.uint8), np.array([1, 3, 0], np.uint32)
+    points.position = 2
+    points.tofile(tmp_path / 'points.roi')
+    found = roi_objects(tmp_path / 'points.roi')
+    assert found.z.tolist() == [1, 3, 2] and (found.kind == 'event').all(), 'the plane of each, or that of all'
+
+def test_a_ring_in_a_bay_keeps_its_hole(tmp_path):
+    labels = np.zeros((40, 40), np.int32)
+    labels[2:38, 2:38] = 1
+    labels[6:34, 6:38] = 0
+    labels[12:28, 12:28] = 1
+    labels[17:23, 17:23] = 0
+    counted = count_mask((labels > 0).astype('uint8'), UM, hole_um2=0.)
+    counted.nucleus_labels = labels
+    counted.nuclei = counted.nuclei.iloc[:1].assign(nucleus=1)
+    write_geojson(tmp_path / 'a.geojson', [counted], UM)
+    parts = json.loads((tmp_path / 'a.geojson').read_text())['features'][0]['geometry']['coordinates']
+    holes = {len(o): o for o in parts}
+    assert sorted(holes) == [1, 2] and np.ptp(holes[2][0], 0).tolist() == [16, 16], 'of the ring, not of the bow around it'
+
 def test_two_reviewers_at_once(tmp_path):
     "Neither loses what the other one has said"
     found, _ = analysis(tmp_path)
@@ -112,7 +153,7 @@ def test_analysed_again(tmp_path):
     found, _ = analysis(tmp_path)
     Review(found).decide(('a.tif', 1, 'event', 1), 'reject')
     analysis(tmp_path, shift=5)
-    with pytest.raises(InputError, match='analysed again'): Review(found)
+    with pytest.raises(InputError, match='found.*analysed again'): Review(found)
 
 def test_what_is_not_there(tmp_path):
     found, _ = analysis(tmp_path)

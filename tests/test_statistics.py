@@ -4,7 +4,7 @@ from itertools import product
 import numpy as np, pandas as pd, pytest
 
 from apoptosis_nb.core import InputError
-from apoptosis_nb.statistics import TESTS, compare_doses, dose_table, permutation_p, spheroid_means, superplot
+from apoptosis_nb.statistics import TESTS, compare_doses, compare_pair, dose_table, permutation_p, spheroid_means, superplot
 
 def spheroids(n_samples=6, effect=0., seed=0):
     random = np.random.default_rng(seed)
@@ -22,6 +22,12 @@ def test_the_permutations_are_those_within_samples():
     assert abs(permutation_p(values, treated, sample) - exact) < .015
     shuffled = np.random.default_rng(0).permutation(12)
     assert abs(permutation_p(values[shuffled], treated[shuffled], sample[shuffled]) - exact) < .015
+
+def test_a_difference_without_anything_left_over():
+    "one sample has both, and each other sample one: the difference is known, how sure it is is not"
+    table = pd.DataFrame(dict(sample=['a', 'a', 'b', 'c'], condition=['t', 'c', 't', 'c'], m=[5., 1, 6, 2]))
+    found = compare_pair(table, 'm', 't', 'c')
+    assert abs(found['difference'] - 4) < 1e-9 and found['p'] == 1 and all(np.isnan(found[o]) for o in ('low', 'high', 'hedges_g', 'cliffs_delta'))
 
 def test_the_interval_covers_the_truth_nearly_always():
     covered = [r['low'] <= 5 <= r['high'] for r in (compare_doses(spheroids(effect=5, seed=i), 'n_intact', test=test) for i in range(20) for test in ('permutation', 'welch'))]
