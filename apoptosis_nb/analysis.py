@@ -255,7 +255,7 @@ def analyze(
 ): # Analysis
     "Find and count the nuclei and events of many images"
     folder, paths = check_out(out, overwrite), find_images(paths)
-    if pixel_size_um is not None: check_pixel_size(pixel_size_um, 'the images')
+    if pixel_size_um is not None: check_pixel_size(pixel_size_um, 'pixel_size_um (in a shell --pixel-size)')
     method = method or usual_method(weights)
     network = load_method(method, weights)
     if stride_px is not None:

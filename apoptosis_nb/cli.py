@@ -120,7 +120,7 @@ def analyze(
 ):
     """Find and count intact nuclei and apoptotic events.
 
-    images.csv has a row a plane (z from 1), events.csv and nuclei.csv a row an object, with places in px and um of the image; overlays show what was found.
+    images.csv has a row a plane (z from 1), events.csv and nuclei.csv a row an object, with places in px of the image, of events in um too; overlays show what was found.
     Every image in a file (series, scene, position, point in time) is analysed, under the file's name and its own.
     A file that cannot be used is a row of images.csv with its error; the others are analysed, and the exit status is 1.
 
@@ -174,7 +174,7 @@ def compare(
 @app.command()
 def models(
     name: Annotated[Optional[str], typer.Argument(help='A network that comes with the package, or a .keras file: its card is shown.')] = None,
-    export: Annotated[Optional[Path], typer.Option(metavar='FILE.zip', help='Write the network as a bioimage.io package, for other programs, or for TensorFlow alone.')] = None,
+    export: Annotated[Optional[Path], typer.Option(metavar='FILE.zip', help='Write a UNet as a bioimage.io package, for other programs, or for TensorFlow alone.')] = None,
     overwrite: Annotated[bool, typer.Option('--overwrite', help='Replace FILE.zip if it is there.')] = False,
 ):
     """List the trained networks, or show the card of one.

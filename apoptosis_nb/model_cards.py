@@ -30,7 +30,7 @@ SIMULATED = dict(
     licence='The training images were made by this package: Apache-2.0, like the weights.',
     split='By sample: no sample is in two of training, validation and test.',
     limits=['It has seen simulated spheroids alone. The numbers say how well it works on that simulation, not on your images.',
-            'Other optics, other cells and 8-bit images can be far from what it knows.', 'Dividing nuclei are what it most often takes for events.'],
+            'Other optics, other cells and 8-bit images can be far from what it knows.', 'Dividing nuclei are among what it takes for events.'],
     unmeasured='spheroids of a real microscope (no labelled ones are public)')
 TOGETHER = dict(
     split='Spheroids by sample, MitoCheck by plate, DSB2018 by image: none is in two of training, validation and test.',
@@ -44,7 +44,7 @@ FACTS = { # name -> what it is for
         data=f'Simulated spheroids and real nuclei together: the outlined fluorescence images of DSB2018, which have no apoptosis, and {FIELDS}. It starts from weights of simulated spheroids.',
         taught='The exact masks of the simulation; DSB2018\'s outlines; for MitoCheck\'s cells, which have none, what is brighter than a threshold.', licence=f'{TOGETHER["licence"]} DSB2018 is CC0.',
         limits=['It has seen no real spheroid: its spheroids are simulated, its real nuclei are those of flat cultures.', 'DSB2018 does not tell its pixel sizes: each image was brought to the size at which its nuclei are as large as usual.',
-                'The fields of real cells are emptier than tissue, and their cells hardly touch.', 'Dividing nuclei are what it most often takes for events.']),
+                'The fields of real cells are emptier than tissue, and their cells hardly touch.', 'Dividing nuclei are among what it takes for events.']),
     'unet_simulated': SIMULATED | dict(
         title='UNet for intact and apoptotic nuclei in simulated spheroids', finds='the same in simulated spheroids alone: the UNet of the study', papers=['UNet'], taught='The exact masks of the simulation, in tiles; Dice and Tversky loss.'),
     'window_64': TOGETHER | dict(

@@ -61,7 +61,7 @@ def headline(
             row(f'seconds an image of {o.size_px.iloc[0]} px, 64 px windows, stride {stride}', f'{o.seconds.mean():.2f}', f'{o.thesis_time_s.mean():.0f} (about 1800 px)')
     def _dense():
         for stride, o in table('dense_scanning').set_index('scan').groupby('stride_px'):
-            row(f'the same with windows each by itself / densely, stride {stride}; events that differ', f'{o.seconds.exact:.2f} / {o.seconds.dense:.2f}; {o.only_here.sum()} of {o.detected.exact}')
+            row(f'the packaged window classifier, each window by itself / densely, stride {stride}: seconds an image; events that differ', f'{o.seconds.exact:.2f} / {o.seconds.dense:.2f}; {o.only_here.sum()} of {o.detected.exact}')
     def _unet():
         for o in table('unet_training').query("schedule in ('c', 'end', 'hard', 'harder')").itertuples():
             theirs = f'{o.thesis_val_iou_intact:.4f} / {o.thesis_val_iou_apoptotic:.4f}' if pd.notna(o.thesis_val_iou_intact) else ''
@@ -121,7 +121,8 @@ def summarise_run(
     import yaml # comes with papermill, which runs the study
     results, absent = Path(results), missing_results(results)
     if absent: raise InputError(f'{results}: lacks {", ".join(absent)}; run the notebooks that make them')
-    made = provenance(run=run, config=yaml.safe_load(Path(config).read_text(encoding='utf-8')))
+    executed = [json.loads(o.read_text(encoding='utf-8'))['metadata'].get('papermill', {}) for o in (results/'notebooks').glob('*.ipynb')]
+    made = provenance(run=run, config=yaml.safe_load(Path(config).read_text(encoding='utf-8'))) | dict(seconds=sum(o.get('duration') or 0 for o in executed)) # of the last run of each notebook
     captions = [json.loads(o.read_text(encoding='utf-8')) for o in sorted((results/'figures').glob('*.json'))]
     figures = pd.DataFrame([dict(figure=f"[{o['name']}](figures/{o['name']}.png)", caption=o['caption']) for o in captions])
     text = '\n\n'.join([f'# Run {run}', f"Simulated spheroids unless a row says real. Package {made['packages'].get('apoptosis_nb')}, commit {made['commit']}, Python {made['python']}, "

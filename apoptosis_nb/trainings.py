@@ -43,7 +43,7 @@ def resplit_windows(
     group = np.unique(pool.spheroid, return_inverse=True)[1] if unit == 'spheroid' else np.arange(len(pool.labels))
     order = rng(seed, 'resplit', unit).permutation(group.max() + 1)
     size = np.bincount(group)[order]
-    n = max(1, int(np.searchsorted(np.cumsum(size), share*len(group)) + (unit == 'spheroid')))
+    n = int(np.searchsorted(np.cumsum(size), share*len(group))) + 1
     chosen = np.isin(group, order[:n])
     return dict(training=WindowSet(*(o[~chosen] for o in pool)), validation=WindowSet(*(o[chosen] for o in pool)), test=sets['test'])
 

@@ -1,5 +1,5 @@
 "The whole study on small images: it ends well, goes on where it was killed, and has nothing to do when it is done"
-import os, shutil, signal, subprocess, sys, time
+import json, os, shutil, signal, subprocess, sys, time
 from pathlib import Path
 
 import pandas as pd, pytest
@@ -36,7 +36,7 @@ def run():
 
 @pytest.mark.slow
 def test_every_table_and_figure_is_there(run):
-    assert not missing_results(run) and (run/'run.json').is_file()
+    assert not missing_results(run) and json.loads((run/'run.json').read_text(encoding='utf-8'))['seconds'] > 0
     assert len(TABLES) == 9 and len(FIGURES) == 37
     text = (run/'summary.md').read_text(encoding='utf-8')
     assert 'imulated' in text and 'fig_35' in text
@@ -47,7 +47,7 @@ def test_tables_say_what_they_were_made_with(run):
         table = read_table(run/'tables'/f'{name}.csv')
         assert len(table), name
         assert [o for o in table if o.startswith('thesis_')], f'{name}: the thesis beside ours'
-        assert {'seed', 'seeds', 'weights'} & set(table), f'{name}: what it was made with'
+        assert {'seed', 'seeds'} & set(table), f'{name}: what it was made with'
 
 @pytest.mark.slow
 def test_tables_agree_with_each_other(run):
