@@ -193,8 +193,8 @@ rule unet:
     shell: PAPERMILL
 
 rule count:
-    input: f'{DATA}/index.csv', tables('splits'), f'{OUT}/weights/unet_harder.keras', notebook='nbs/study/180_count.ipynb', library=modules(SEGMENTS, PAGES)
-    output: f'{OUT}/weights/segmenter.keras', tables('unet_images', 'event_scores', 'nucleus_splits', 'table_9'), figures(*(f'fig_{n}' for n in range(38, 44)))
+    input: f'{DATA}/index.csv', tables('splits'), f'{OUT}/weights/unet_harder.keras', notebook='nbs/study/180_count.ipynb', library=modules(SEGMENTS, ['statistics'], PAGES)
+    output: f'{OUT}/weights/segmenter.keras', tables('unet_images', 'event_scores', 'nucleus_splits', 'table_9', 'doses'), figures(*(f'fig_{n}' for n in range(38, 44)), 'doses')
     params: given=parameters('180_count', data=DATA, results=OUT)
     priority: 5
     log: f'{OUT}/notebooks/180_count.ipynb'
@@ -202,8 +202,8 @@ rule count:
 
 rule methods:
     input: f'{DATA}/index.csv', tables('splits'), f'{OUT}/weights/segmenter.keras', [f'{OUT}/weights/detector_{px}.keras' for px in (64, 128)], notebook='nbs/study/190_methods.ipynb',
-        library=modules(NETWORKS, SEGMENTS, ['statistics'], PAGES)
-    output: tables('methods', 'doses'), figures('fig_45', 'fig_46', 'agreement', 'doses')
+        library=modules(NETWORKS, SEGMENTS, PAGES)
+    output: tables('methods'), figures('fig_45', 'fig_46', 'agreement')
     params: given=parameters('190_methods', data=DATA, results=OUT)
     threads: 2
     log: f'{OUT}/notebooks/190_methods.ipynb'

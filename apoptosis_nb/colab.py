@@ -7,7 +7,7 @@ __all__ = ['SETUP', 'OFFER', 'KEPT', 'DRIVE', 'REPOSITORY', 'LEFT_OUT', 'is_cola
            'rules_of', 'run_study', 'pack', 'offer', 'is_setup', 'write_setup_cells']
 
 # %% ../nbs/37_colab.ipynb #f7000003
-import json, re, shutil, subprocess, sys
+import filecmp, json, re, shutil, subprocess, sys
 from pathlib import Path
 
 from .core import InputError
@@ -44,6 +44,11 @@ def gpu_names(): # list of str
     import tensorflow as tf
     return [tf.config.experimental.get_device_details(o).get('device_name', o.name) for o in tf.config.list_physical_devices('GPU')]
 
+def _copy_beside(source, target): # what is there already keeps its content, under another name
+    target = Path(target)
+    if target.exists() and not filecmp.cmp(source, target, shallow=False): target.replace(target.with_name(f'{target.name}.before'))
+    return shutil.copy2(source, target)
+
 def keep_on_drive(
     folders=KEPT, # names in the working folder
     drive=DRIVE, # str or Path, where Google Drive is mounted
@@ -54,7 +59,7 @@ def keep_on_drive(
         here, there = Path(name), kept/name
         if here.is_symlink(): continue
         if here.is_dir():
-            shutil.copytree(here, there, dirs_exist_ok=True)
+            shutil.copytree(here, there, dirs_exist_ok=True, copy_function=_copy_beside)
             shutil.rmtree(here)
         there.mkdir(parents=True, exist_ok=True)
         here.symlink_to(there, target_is_directory=True)

@@ -54,11 +54,12 @@ def write_table(
 def read_table(
     path, # str or Path of a CSV
     columns=None, # names that the table must have
+    words=(), # names of columns whose cells are text, as it stands there
 ): # pd.DataFrame; a table with a header and no rows is fine
     "Read a CSV, or say what is wrong with it and what to do"
     path = Path(path)
     if not path.is_file(): raise InputError(f'{path}: there is no such table; check the path, or run the step that writes it')
-    try: df = pd.read_csv(path, dtype=dict(image=str)) # an image may be called 001
+    try: df = pd.read_csv(path, dtype=dict(image=str), converters=dict.fromkeys(words, str)) # an image may be called 001
     except pd.errors.EmptyDataError: raise InputError(f'{path}: the table is empty; delete it and run the step that writes it again') from None
     except (pd.errors.ParserError, UnicodeDecodeError) as e:
         raise InputError(f'{path}: not a CSV table ({e}); save it as comma-separated text in UTF-8') from None

@@ -249,7 +249,7 @@ def draw_architecture(
         same = usual.setdefault(first.kind, first.steps)
         is_passed_on = 'pool' in first.kind and runs[k+1:] and runs[k+1][0][1].shape[:2] == first.shape[:2]
         if not is_passed_on: ax.text((left+x-.12)/2, y-h/2-.12, _label(first, same), ha='center', va='top', fontsize=8)
-        x += .3*(not is_passed_on)+.25*d
+        x += (.8 if is_u else .3)*(not is_passed_on)+.25*d # room for the words
     for i, stage in enumerate(stages):
         if stage.skip is not None: _draw_skip(ax, places[stage.skip], places[i])
     ax.legend([Patch(fc=COLOURS[o], ec='k') for o in usual], [' → '.join(o) for o in usual.values()], ncols=len(usual), frameon=False,

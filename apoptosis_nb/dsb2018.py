@@ -6,7 +6,7 @@
 __all__ = ['ADDRESS', 'read_registry', 'fetch', 'load_dsb2018', 'image_split']
 
 # %% ../nbs/14_dsb2018.ipynb #3767f8d1
-import gzip, hashlib, importlib.resources, logging
+import gzip, hashlib, importlib.resources, logging, struct, zipfile
 from pathlib import Path
 
 import numpy as np, pandas as pd, pooch
@@ -23,6 +23,8 @@ def read_registry(): # dict of 'images/file.tif' or 'masks/file.tif' -> SHA-256 
     packed = importlib.resources.files('apoptosis_nb')/'registries'/'dsb2018.txt.gz'
     return dict(line.split() for line in gzip.decompress(packed.read_bytes()).decode().splitlines())
 
+def _digest(path): return hashlib.sha256(path.read_bytes()).hexdigest()
+
 def fetch(
     folder=None, # str or Path to fetch into; default: `dsb2018` in the cache folder
     address=ADDRESS, # URL of the zip file
@@ -33,15 +35,18 @@ def fetch(
     folder = Path(folder or cache_folder()/'dsb2018')
     registry = read_registry() if registry is None else registry
     pooch.get_logger().setLevel(logging.WARNING)
-    if all((folder/o).is_file() for o in registry): return folder
+    if all((folder/o).is_file() and _digest(folder/o) == digest for o, digest in registry.items()): return folder
     try: files = pooch.retrieve(address, known_hash=None, fname='dsb2018.zip', path=folder, processor=pooch.Unzip(extract_dir='unzipped'),
                                 downloader=pooch.HTTPDownloader(timeout=timeout, progressbar=True))
+    except zipfile.BadZipFile as e:
+        (folder/'dsb2018.zip').unlink(missing_ok=True) # or it would be taken for the right one ever after
+        raise InputError(f'{address}: what came is no zip file ({e}); try again, or set APOPTOSIS_NB_DATA to a folder that holds dsb2018/images/*.tif and dsb2018/masks/*.tif') from None
     except (OSError, ValueError) as e:
         raise InputError(f'{address}: the DSB2018 images could not be fetched into {folder} ({type(e).__name__}: {e}); go online and try again, or set '
                          'APOPTOSIS_NB_DATA to a folder that holds dsb2018/images/*.tif and dsb2018/masks/*.tif') from None
     found = {f'{Path(o).parent.name}/{Path(o).name}': Path(o) for o in files}
     for name, digest in registry.items():
-        if name not in found or hashlib.sha256(found[name].read_bytes()).hexdigest() != digest:
+        if name not in found or _digest(found[name]) != digest:
             raise InputError(f'{address}: {name} is {"not what it was" if name in found else "missing"}; delete {folder} and fetch again')
     for name in registry:
         (folder/name).parent.mkdir(parents=True, exist_ok=True)
@@ -62,7 +67,7 @@ def load_dsb2018(
         for o in (path, folder/'masks'/path.name):
             if not o.is_file(): raise InputError(f'{o}: is missing; copy it there, or take {path.name} away')
             try: pair.append(imread(o))
-            except (OSError, ValueError, TiffFileError) as e: raise InputError(f'{o}: cannot be read ({e}); delete it and fetch it again') from None
+            except (OSError, ValueError, TiffFileError, struct.error) as e: raise InputError(f'{o}: cannot be read ({e}); delete it and fetch it again') from None
         if pair[0].ndim != 2 or pair[0].shape != pair[1].shape: raise InputError(f'{path}: an image of shape {pair[0].shape} with a mask of shape {pair[1].shape}; both must be (Y, X)')
         image, label = pair[0], np.unique(pair[1], return_inverse=True)[1].reshape(pair[1].shape).astype(np.int32)
         area = np.bincount(label.ravel())[1:]

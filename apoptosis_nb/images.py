@@ -112,7 +112,7 @@ def _readable(path):
         if any('invalid page offset' in o or 'corrupted' in o for o in said.texts): raise InputError(f'{path}: the file is damaged or truncated; copy it again from where it was made')
     except (InputError, MemoryError): raise
     except Exception as e:
-        remedies = {'imagecodecs': 'install imagecodecs', 'not supported': 'export it as OME-TIFF from the program that made it'}
+        remedies = {'imagecodecs': 'install imagecodecs', 'not supported': 'export it as OME-TIFF from the program that made it', 'decompression bomb': 'it is too large for this format: export it as TIFF'}
         remedy = next((o for said, o in remedies.items() if said in str(e)), 'the file is damaged or truncated: copy it again from where it was made')
         raise InputError(f'{path}: cannot be read ({type(e).__name__}: {e}); {remedy}') from e
     finally:
@@ -140,17 +140,20 @@ class _Image:
 
 def _check_whole(series, tif, path):
     if any(o is None for o in series.pages): raise InputError(f'{path}: lacks planes that its header lists; the file is truncated or one of several: copy it again, whole')
-    end = max((o + n for page in series.pages for o, n in zip(page.dataoffsets, page.databytecounts)), default=0)
-    if series.dataoffset is not None: end = max(end, series.dataoffset + series.nbytes)
-    if end > tif.filehandle.size: raise InputError(f'{path}: the file is truncated ({tif.filehandle.size} of at least {end} bytes); copy it again from where it was made')
+    files = {tif.filehandle: [0] if series.dataoffset is None else [series.dataoffset + series.nbytes]} # the planes may lie in several
+    for page in series.pages: files.setdefault(page.parent.filehandle, []).extend(o + n for o, n in zip(page.dataoffsets, page.databytecounts))
+    for file, ends in files.items():
+        if max(ends) > file.size: raise InputError(f'{path if file is tif.filehandle else file.path}: the file is truncated ({file.size} of at least {max(ends)} bytes); copy it again from where it was made')
 
 def _decode(tif, page, path):
     try: return page.asarray()
     except ValueError as e:
         if 'imagecodecs' not in str(e) or page.samplesperpixel > 1: raise
-        with Image.open(path) as image: # Pillow knows compressions, LZW above all, for which tifffile needs another package
+        with Image.open(page.parent.filehandle.path) as image: # Pillow knows compressions, LZW above all, for which tifffile needs another package
             image.seek(page.index)
-            return np.asarray(image).astype(page.dtype, copy=False)
+            pixels = np.asarray(image)
+            if page.photometric == 0 and image.mode in ('1', 'L'): pixels = ~pixels # Pillow has turned white and black round, tifffile does not
+            return pixels.astype(page.dtype, copy=False)
 
 def _tiff_image(tif, series, element, path): # element: its Image in the XML of an OME-TIFF
     axes, shape = series.axes, series.shape
@@ -304,6 +307,8 @@ SPREAD = dict(T='time', R='position', M='tile') # axes whose every index is an i
 
 def _number(chosen, names): # the index that a number or a name means, or None
     if chosen is None or isinstance(chosen, bool): return None
+    exact = [i for i, o in enumerate(names) if isinstance(chosen, str) and o == chosen] # images may be called 1, 2, 3
+    if len(exact) == 1: return exact[0]
     if str(chosen).isdecimal() and int(chosen) < len(names): return int(chosen)
     for fold in (str, str.casefold):
         same = [i for i, o in enumerate(names) if o and fold(o.strip()) == fold(str(chosen).strip())]

@@ -90,7 +90,7 @@ def test_input(
     "A simulated input of the network, not pre-processed, with an event"
     windows = isinstance(network, Classifier)
     height, width = (network.window_px,)*2 if windows else (least_side(network) + o*network.step for o in (1, 2))
-    spheroid = simulate_spheroid(SpheroidId(99, 4, 1), 99, size_px=max(384, width), count_scale=.3, pixel_size_um=network.pixel_size_um)
+    spheroid = simulate_spheroid(SpheroidId(99, 4, 1), 99, size_px=max(384, width, round(250/network.pixel_size_um)), count_scale=.3, pixel_size_um=network.pixel_size_um)
     z = spheroid.events.z.mode()[0] # the plane with the most events
     plane = spheroid.pixels[z - 1]
     events, nuclei = (o[o.z == z][['y_px', 'x_px']].to_numpy()[:2] for o in (spheroid.events, spheroid.nuclei))

@@ -64,7 +64,7 @@ def read_corrections(
 ): # pd.DataFrame CORRECTIONS
     "What was corrected so far"
     if not Path(path).exists(): return _corrections([])
-    df = read_table(path, CORRECTIONS)
+    df = read_table(path, CORRECTIONS, words=('kind', 'action', 'time', 'by', 'note'))
     for column, allowed in (('kind', tuple(OTHER)), ('action', ACTIONS)):
         strange = df.loc[~df[column].isin(allowed), column]
         if len(strange): raise InputError(f'{path}: {column} {strange.iloc[0]!r} in line {strange.index[0] + 2}; it must be one of {", ".join(allowed)}')
@@ -197,6 +197,12 @@ class Review:
     ):
         "Add rows, of this review or read back from another program"
         new = _corrections(corrections)
+        for column, allowed in (('kind', OTHER), ('action', ACTIONS)):
+            strange = new.loc[~new[column].isin(allowed), column]
+            if len(strange): raise InputError(f'{column} {strange.iloc[0]!r}: choose one of {", ".join(allowed)}')
+        for o in new.itertuples():
+            if (o.image, o.z) not in self.pixel_size_um: raise InputError(f'{self.folder}: there is no plane {o.z} of {o.image}; look at images.csv')
+            if not np.isfinite([o.y_px, o.x_px]).all(): raise InputError(f'{o.kind} {o.number} of {o.image}: x_px {o.x_px}, y_px {o.y_px} is no place')
         both = _corrections([*read_corrections(self.path).to_dict('records'), *new.to_dict('records')])
         for image, z in set(zip(new.image, new.z)): self.objects(image, z, both) # refuses what is not there
         write_table(both, self.path)
@@ -224,6 +230,7 @@ class Review:
         note='', # str, kept with it
     ): # KEY of what was added
         "Add what the method has missed"
+        self.corrections = read_corrections(self.path) # someone else may have added something meanwhile
         objects = self.objects(image, z)
         key = image, z, kind, int(objects.number[objects.kind == kind].max() if (objects.kind == kind).any() else 0) + 1
         self.take([self._row(key, (y_px, x_px), 'add', note)])
@@ -233,6 +240,9 @@ class Review:
         "Take the last row back"
         rows = read_corrections(self.path)
         if rows.empty: return None
+        last = [o.iloc[-1][[*KEY, 'action', 'time']].tolist() for o in (rows, self.corrections) if len(o)]
+        self.corrections = rows
+        if last[:1] != last[1:]: raise InputError(f'{self.path}: the last row was written by another review of this folder; undo again to take it back')
         write_table(rows[:-1], self.path)
         self.corrections = rows[:-1]
         return rows.iloc[-1].to_dict()
@@ -315,6 +325,7 @@ def corrections_from_rois(
     said = dict(image=image, time=_now(), by=review.by if by is None else by, note=f'read from {path.name}')
     for z in planes:
         here, there = review.objects(image, z), back[back.z == z]
+        if there.empty and len(planes) > 1: continue # a file of some planes of a stack says nothing of the others
         rows += [dict(said, z=z, **dict(zip(['kind', 'number', 'x_px', 'y_px', 'action'], o))) for o in [*_changed(here, there, accept), *_drawn(here, there, same_px)]]
     return _corrections(rows)
 
@@ -656,7 +667,6 @@ function render({model, el}) {
   const report = (act, more = {}) => {
     const deciding = ['accept', 'reject', 'relabel', 'click'].includes(act)
     model.send({act, chosen: scene().chosen, note: deciding ? at('note').value : '', ...more})
-    if (deciding) at('note').value = ''
   }
   const outlines = on => { at('outlines').checked = on; at('part').querySelector('g').style.display = on ? '' : 'none' }
   const press = act => act === 'outlines' ? outlines(!at('outlines').checked) : report(act)
@@ -707,6 +717,7 @@ function render({model, el}) {
     at('left').textContent = `${s.left} of ${s.total} left`
     const cell = (tag, text) => Object.assign(document.createElement(tag), {textContent: text})
     const row = (tag, texts) => { const tr = document.createElement('tr'); tr.append(...texts.map(o => cell(tag, o))); return tr }
+    if (at('note').dataset.rows !== `${s.rows}`) { if (at('note').dataset.rows) at('note').value = ''; at('note').dataset.rows = s.rows } // it is kept with what was written
     at('counts').replaceChildren(row('th', ['', '', 'intact', 'apoptotic', 'ratio']), ...s.counts.map(o => row('td', o)))
   }
   model.on('change:scene', update)
@@ -804,7 +815,7 @@ class Reviewer(Session):
         return plain(dict(
             planes=[f'{name}, plane {z}' for name, z in review.planes], plane=review.planes.index(self.at), order=self.order, shape=plane.shown.shape[::-1], view=self.view, picture=picture, box=box,
             marks=overview_marks(plane, objects, self.chosen, self.view), part=view_marks(plane, objects, self.chosen, self.view), chosen=self.chosen, about='Nothing is chosen' if o is None else _about(o),
-            other='Apoptotic' if o is not None and (o.becomes or o.kind) == 'nucleus' else 'Intact', total=len(review.tables.events), left=len(review.unreviewed), message=self.message,
+            other='Apoptotic' if o is not None and (o.becomes or o.kind) == 'nucleus' else 'Intact', total=len(review.tables.events), left=len(review.unreviewed), rows=len(review.corrections), message=self.message,
             counts=[[_shown(v) for v in row] for row in review.counts(self.at).itertuples(index=False)]))
 
     def save(self): return self.review.save() # Tables, as they were written

@@ -113,7 +113,7 @@ def write_rois(
 OBJECTS = ['z', 'kind', 'named', 'number', 'x_px', 'y_px', 'rings']
 
 def _object(z, kind, name, rings, place): # a row of OBJECTS
-    match = re.fullmatch(r'(?:z\d+ )?(nucleus|event) (\d+)', name or '')
+    match = re.fullmatch(r'(?:z\d+ )?(nucleus|event) ([1-9]\d{0,8})', str(name or '')) # no label is greater
     x, y = _middle(rings) if place is None else place
     return dict(z=z, kind=kind, named=match and match[1], number=match and int(match[2]), x_px=x - .5, y_px=y - .5, rings=rings)
 
@@ -223,22 +223,27 @@ def _turned(ring, outer): # (N, 2) float x, y: outer rings one way, holes the ot
     if (ring[0] == ring[-1]).all(): ring = ring[:-1]
     return ring if (np.sum(ring[:, 0]*np.roll(ring[:, 1], -1) - np.roll(ring[:, 0], -1)*ring[:, 1]) > 0) == outer else ring[::-1]
 
+def _of_feature(feature, path): # rows of OBJECTS
+    geometry, about = feature['geometry'], feature.get('properties') or {}
+    shape, corners, label = geometry.get('type'), geometry.get('coordinates'), about.get('classification') or {}
+    name, words = str(about.get('name') or ''), ([label.get('name')] if label.get('name') else label.get('names') or []) if isinstance(label, dict) else [label]
+    kind = next((CLASSES[o.lower()] for o in words if o.lower() in CLASSES), None) or next((o for o in GROUPS if re.search(rf'\b{o} \d+$', name)), None) or ('event' if 'Point' in str(shape) else 'nucleus')
+    z = int((geometry.get('plane') or {}).get('z', 0)) + 1
+    if shape in ('Point', 'MultiPoint'): return [_object(z, kind, name, None, o[:2]) for o in ([corners] if shape == 'Point' else corners)]
+    if shape in ('Polygon', 'MultiPolygon'):
+        rings = [_turned(ring, i == 0) for polygon_ in ([corners] if shape == 'Polygon' else corners) for i, ring in enumerate(polygon_)]
+        return [_object(z, kind, name, rings, None)]
+    raise InputError(f'{path}: {name or "an object"} is a {shape}; draw events as points and nuclei as closed outlines')
+
 def geojson_objects(
     path, # str or Path of a .geojson that `write_geojson` or QuPath wrote
 ): # pd.DataFrame as of `roi_objects`
     "What is in a GeoJSON file: of a kind by their class, else as their name says, else points are events and outlines nuclei"
     rows = []
     for feature in _features(path):
-        geometry, about = feature['geometry'], feature.get('properties') or {}
-        shape, corners, label = geometry.get('type'), geometry.get('coordinates'), about.get('classification') or {}
-        name, words = about.get('name') or '', ([label.get('name')] if label.get('name') else label.get('names', [])) if isinstance(label, dict) else [label]
-        kind = next((CLASSES[o.lower()] for o in words if o.lower() in CLASSES), None) or next((o for o in GROUPS if re.search(rf'\b{o} \d+$', name)), None) or ('event' if 'Point' in str(shape) else 'nucleus')
-        z = int((geometry.get('plane') or {}).get('z', 0)) + 1
-        if shape in ('Point', 'MultiPoint'): rows += [_object(z, kind, name, None, o[:2]) for o in ([corners] if shape == 'Point' else corners)]
-        elif shape in ('Polygon', 'MultiPolygon'):
-            rings = [_turned(ring, i == 0) for polygon_ in ([corners] if shape == 'Polygon' else corners) for i, ring in enumerate(polygon_)]
-            rows.append(_object(z, kind, name, rings, None))
-        else: raise InputError(f'{path}: {name or "an object"} is a {shape}; draw events as points and nuclei as closed outlines')
+        try: rows += _of_feature(feature, path)
+        except InputError: raise
+        except (TypeError, ValueError, IndexError, KeyError, AttributeError) as e: raise InputError(f'{path}: an object cannot be understood ({type(e).__name__}: {e}): {json.dumps(feature)[:200]}; delete it in QuPath, or draw it again') from None
     return _as_objects(rows)
 
 def read_geojson(

@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['REPORTED', 'ANNOTATOR', 'INTACT_MIX', 'APOPTOTIC_MIX', 'DEBRIS', 'N_SLICES', 'Z_STEP_UM', 'Z_RANGE_UM',
            'SMALLEST_NUCLEUS_UM2', 'SMALLEST_MITOSIS_UM2', 'SMALLEST_EVENT_UM2', 'ISOLATED_UM2', 'FAINTEST_EVENT',
-           'true_counts', 'spheroid_rates', 'Layout', 'draw_points', 'keep_apart', 'Cell', 'instances_of', 'visible_um',
-           'is_seen', 'in_section', 'populate', 'render', 'truth_of', 'Spheroid', 'spheroid_optics', 'blurred_density',
-           'simulate_spheroid']
+           'LEAST_PX', 'true_counts', 'spheroid_rates', 'Layout', 'draw_points', 'keep_apart', 'Cell', 'instances_of',
+           'visible_um', 'is_seen', 'in_section', 'populate', 'render', 'truth_of', 'Spheroid', 'spheroid_optics',
+           'blurred_density', 'simulate_spheroid']
 
 # %% ../nbs/05_simulation.ipynb #5d1d3817
 from collections import Counter
@@ -18,7 +18,7 @@ import numpy as np, pandas as pd
 from scipy import ndimage as ndi
 from scipy.spatial import cKDTree
 
-from .core import rng
+from .core import InputError, rng
 from .optics import Optics, acquire, degraded
 from .phantoms import APOPTOTIC, MITOTIC, cut, n_fragments, phantom, section, shows
 from .spheroids import SpheroidId
@@ -310,6 +310,8 @@ def blurred_density(
     coarse = ndi.gaussian_filter(coarse, blur_um/(pixel[8] - pixel[0]), mode='nearest')
     return np.clip(ndi.zoom(coarse, len(pixel)/len(coarse), order=1), 0, 1)[:len(pixel), :len(pixel)]
 
+LEAST_PX = 64 # edge of an image: less is no more than a cell
+
 def simulate_spheroid(
     spheroid, # SpheroidId
     seed, # int
@@ -320,6 +322,8 @@ def simulate_spheroid(
     bits=16, # 16, or 8 as in the thesis's second dataset
 ): # Spheroid
     "Three sections through one spheroid, with their truth"
+    if size_px < LEAST_PX: raise InputError(f'size_px {size_px}: take {LEAST_PX} or more')
+    if bits not in (8, 16): raise InputError(f'bits {bits}: choose 8 or 16')
     layout = Layout.draw(rng(seed, 'layout', spheroid), size_px*pixel_size_um)
     cells, optics, stream = populate(spheroid, seed, layout, count_scale), spheroid_optics(spheroid, seed), rng(seed, 'sections', spheroid)
     if quality: optics = degraded(optics, quality)

@@ -61,11 +61,11 @@ def headline(
             row(f'seconds an image of {o.size_px.iloc[0]} px, 64 px windows, stride {stride}', f'{o.seconds.mean():.2f}', f'{o.thesis_time_s.mean():.0f} (about 1800 px)')
     def _dense():
         for stride, o in table('dense_scanning').set_index('scan').groupby('stride_px'):
-            row(f'the packaged window classifier, each window by itself / densely, stride {stride}: seconds an image; events that differ', f'{o.seconds.exact:.2f} / {o.seconds.dense:.2f}; {o.only_here.sum()} of {o.detected.exact}')
+            row(f'the 64 px classifier of simulated windows, each window by itself / densely, stride {stride}: seconds an image; events that differ', f'{o.seconds.exact:.2f} / {o.seconds.dense:.2f}; {o.only_here.sum()} of {o.detected.exact}')
     def _unet():
         for o in table('unet_training').query("schedule in ('c', 'end', 'hard', 'harder')").itertuples():
             theirs = f'{o.thesis_val_iou_intact:.4f} / {o.thesis_val_iou_apoptotic:.4f}' if pd.notna(o.thesis_val_iou_intact) else ''
-            row(f"UNet, {dict(c='run c', end='run c and its slow end', hard='after these, with hard tiles', harder='after these, with those of a second round')[o.schedule]}, validation tiles: IoU intact / apoptotic", f'{o.val_iou_intact:.4f} / {o.val_iou_apoptotic:.4f}', theirs)
+            row(f"UNet, {dict(c='run c', end='run c and its slow end', hard='after these, with hard tiles', harder='after these, with those of a second round')[o.schedule]}, pixels of all validation tiles: IoU intact / apoptotic (the thesis: mean of images)", f'{o.val_iou_intact:.4f} / {o.val_iou_apoptotic:.4f}', theirs)
         images = table('unet_images')
         events, counts, ratio = score_together(images.to_dict('records')), count_errors(images.n_intact_truth, images.n_intact), agreement(images.apoptotic_ratio_truth, images.apoptotic_ratio)
         row(f'UNet, {len(images)} whole test images: F1 of events', f"{events['f1']:.3f}; intact count, median error {counts['median_absolute_percentage']:.1f} %; ratio, RMSE {ratio['rmse']:.4f}")
@@ -74,7 +74,7 @@ def headline(
             counted = f'; intact count, median error {o.intact_median_error_percent:.1f} %; ratio, RMSE {o.ratio_rmse:.4f}' if pd.notna(o.intact_median_error_percent) else ''
             row(f'{o.method}, {o.n_slices} whole test images: F1 of events; missed ones found; seconds', f'{o.f1:.3f}; {o.missed_found_share:.3f}; {o.seconds_per_image:.2f}{counted}')
     def _dataset2():
-        for o in table('dataset2').itertuples(): row(f'UNet on images of another kind, {o.quality} quality: F1 of events; intact count, median error', f'{o.f1:.3f}; {o.intact_median_error_percent:.1f} %')
+        for o in table('dataset2').itertuples(): row(f'UNet on images of another kind, {o.quality} quality: F1 of events; intact count, median error', f'{o.f1:.3f} of {o.tp + o.fn:.0f} events; {o.intact_median_error_percent:.1f} %')
     def _real():
         real = table('real_nuclei')
         if 'f1' not in real: row('real nuclei (MitoCheck, test plates)', str(real.note.iloc[0]))

@@ -78,16 +78,19 @@ LENT = 'tables', 'weights', 'windows', 'tiles'
 def borrow(
     start, # str or Path, folder of the run that is linked to
     folder, # str or Path, folder of the new one
-):
+): # bool, did links lead somewhere else before?
     "Links to what a notebook may start from"
     start, folder = Path(start).resolve(), Path(folder)
     if not (start/'tables').is_dir(): raise InputError(f'{start}: holds no results; make study makes results/quick')
+    other = 0
     for path in (o for part in LENT for o in (start/part).rglob('*') if o.is_file()):
         link = folder/path.relative_to(start)
         link.parent.mkdir(parents=True, exist_ok=True)
-        if link.exists(): continue
-        link.unlink(missing_ok=True) # one that leads nowhere
+        if link.is_symlink() and link.resolve() == path or link.exists() and not link.is_symlink(): continue
+        other += link.is_symlink()
+        link.unlink(missing_ok=True)
         link.symlink_to(path)
+    return other > 0
 
 # %% ../nbs/36_sweeps.ipynb #f600000c
 def _ended_well(executed, parameters): # bool
@@ -99,7 +102,10 @@ def _run(sweep, values): # str, what went wrong; '' where nothing did
     import yaml
     folder = sweep.out.resolve()/run_name(values)
     executed, parameters = folder/'notebooks'/sweep.notebook.name, {**sweep.given, **values, 'results': str(folder)}
-    if _ended_well(executed, parameters): return ''
+    moved = sweep.start and borrow(sweep.start, folder) # another start, another result
+    if _ended_well(executed, parameters) and not moved: return ''
+    for o in (folder/'tables').rglob('*.csv'):
+        if not o.is_symlink(): o.unlink() # of other parameters, which are not to stand under these if the run fails
     if sweep.start: borrow(sweep.start, folder)
     executed.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, '-m', 'papermill', str(sweep.notebook), str(executed), '-k', 'python3', '--no-progress-bar', '-y', yaml.safe_dump(parameters)]

@@ -230,6 +230,25 @@ def test_a_folder_as_it_comes(tmp_path):
     good = images[images.image.str.startswith('good')]
     assert len(good) == 6 and good.n_intact.nunique() == 1 and good.n_intact.gt(0).all()
 
+def test_images_called_by_numbers(tmp_path):
+    "a name is a name, though it looks like a number"
+    with tifffile.TiffWriter(tmp_path / 'a.ome.tif', ome=True) as tif:
+        for i in range(3): tif.write(np.full((8, 8), 10*i, np.uint8), photometric='minisblack', metadata=dict(axes='YX', Name=str(i + 1)))
+    assert [o.name for o in list_series(tmp_path / 'a.ome.tif')] == ['1', '2', '3']
+    assert [int(read_stack(tmp_path / 'a.ome.tif', series=o).pixels.max()) for o in ('1', '2', '3', 0, 1)] == [0, 10, 20, 0, 10]
+
+def test_planes_in_several_files(tmp_path):
+    "the longer file does not make the shorter one seem truncated"
+    random = np.random.default_rng(0)
+    planes = [np.zeros((64, 64), np.uint16), random.integers(0, 60000, (64, 64)).astype(np.uint16)]
+    names = [tmp_path / f'p{i}.ome.tif' for i in (0, 1)]
+    pieces = ''.join(f'<TiffData IFD="0" FirstZ="{i}" PlaneCount="1"><UUID FileName="{o.name}">urn:uuid:00000000-0000-0000-0000-00000000000{i}</UUID></TiffData>' for i, o in enumerate(names))
+    pixels = f'<Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint16" SizeX="64" SizeY="64" SizeZ="2" SizeC="1" SizeT="1"><Channel ID="Channel:0:0" SamplesPerPixel="1"/>{pieces}</Pixels>'
+    for i, (name, plane) in enumerate(zip(names, planes)):
+        header = f'<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="urn:uuid:00000000-0000-0000-0000-00000000000{i}"><Image ID="Image:0" Name="a">{pixels}</Image></OME>'
+        tifffile.imwrite(name, plane, description=header, metadata=None, compression='zlib')
+    for name in names: assert np.array_equal(read_stack(name).pixels, planes), name
+
 def test_pyramids_count_once(tmp_path):
     "and so do previews"
     pixels = noise(0, 2)

@@ -6,6 +6,7 @@ import numpy as np, pytest
 from skimage.io import imsave
 
 from apoptosis_nb.core import InputError
+from apoptosis_nb.dsb2018 import fetch as fetch_dsb2018
 from apoptosis_nb.mitocheck import fetch, load_mitocheck, plate_split, read_registry
 
 needs_data = pytest.mark.skipif('APOPTOSIS_NB_DATA' not in os.environ, reason='APOPTOSIS_NB_DATA is unset: the MitoCheck crops are not here')
@@ -40,6 +41,14 @@ def test_fetches_once(source, tmp_path):
     assert all(crops[i].max() == int(o[4:]) for i, o in enumerate(table.plate))
     fetch(folder, address, registry)
     assert len(set(requests)) == 12
+
+
+def test_what_comes_is_no_zip(source, tmp_path):
+    "a page of a proxy, say; the next time the right file is asked for"
+    address, registry, requests = source
+    for _ in range(2):
+        with pytest.raises(InputError, match='no zip file'): fetch_dsb2018(tmp_path/'cache', f'{address}{next(iter(registry))}', {'images/a.tif': '0'*64})
+    assert len(requests) == 2
 
 
 def test_goes_on_where_it_stopped_and_replaces_what_is_damaged(source, tmp_path):

@@ -6,8 +6,8 @@ import numpy as np, pandas as pd, pytest
 from apoptosis_nb.core import InputError, write_json, write_table
 from apoptosis_nb.counting import count_mask
 from apoptosis_nb.images import file_stems, write_stack
-from apoptosis_nb.review import AGREEMENT, Review, Reviewer, Session, agreement, corrections_from_rois, find_image
-from apoptosis_nb.rois import roi_objects, write_geojson, write_rois
+from apoptosis_nb.review import AGREEMENT, Review, Reviewer, Session, agreement, corrections_from_rois, find_image, read_corrections
+from apoptosis_nb.rois import geojson_objects, roi_objects, write_geojson, write_rois
 
 UM = .65
 PLACES = {1: [(30, 30), (30, 90), (90, 30)], 2: [(90, 90), (30, 150)]} # y, x of discs: nuclei, events
@@ -99,6 +99,41 @@ def test_rois_corrected_in_imagej(tmp_path):
     roifile.roiwrite(tmp_path / 'back/events.zip', [o for name, o in rois.items() if 'nucleus' not in name])
     assert not (corrections_from_rois(review, tmp_path / 'back/events.zip', image='a.tif').kind == 'nucleus').any() # nothing is said about nuclei
     with pytest.raises(InputError, match='called like no image'): corrections_from_rois(review, tmp_path / 'back/events.zip')
+
+def test_words_stay_as_they_are(tmp_path):
+    found, _ = analysis(tmp_path)
+    review = Review(found, by='0042')
+    for n, note in ((1, '0012'), (2, 'NA')): review.decide(('a.tif', 1, 'event', n), 'accept', note)
+    again = Review(found)
+    again.decide(('b.tif', 1, 'event', 1), 'reject')
+    assert read_corrections(again.path).note.tolist() == ['0012', 'NA', ''] and read_corrections(again.path).by.tolist() == ['0042', '0042', '']
+
+@pytest.mark.parametrize('place, message', [(('c.tif', 1, 5, 5), 'no plane 1 of c.tif'), (('a.tif', 9, 5, 5), 'no plane 9'), (('a.tif', 1, np.nan, 5), 'is no place'), (('a.tif', 1, 5, 5, 'foo'), "kind 'foo'")])
+def test_what_cannot_be_added(tmp_path, place, message):
+    found, _ = analysis(tmp_path)
+    with pytest.raises(InputError, match=message): Review(found).add(*place)
+    assert not (found / 'corrections.csv').exists()
+
+def test_two_screens_of_one_folder(tmp_path):
+    found, _ = analysis(tmp_path)
+    one, other = Review(found), Review(found)
+    assert one.add('a.tif', 1, 60, 60)[-1] == 3 and other.add('a.tif', 1, 70, 70)[-1] == 4
+    with pytest.raises(InputError, match='another review'): one.undo()
+    assert len(read_corrections(one.path)) == 2 and one.undo()['number'] == 4
+
+def test_rois_of_one_plane_say_nothing_of_others(tmp_path):
+    pytest.importorskip('roifile')
+    found, planes = analysis(tmp_path, depth=2)
+    write_rois(tmp_path / 'a.zip', planes[:1], UM)
+    assert set(corrections_from_rois(Review(found), tmp_path / 'a.zip', 'a.tif').z) <= {1}
+
+@pytest.mark.parametrize('change', [dict(geometry=dict(type='Polygon', coordinates=[])), dict(geometry=dict(type='Polygon', coordinates=[[[1, 'x']]]))])
+def test_a_broken_object(tmp_path, change):
+    feature = dict(type='Feature', geometry=dict(type='Point', coordinates=[1, 2]), properties=dict(name=5, classification=dict(names=None)))
+    (tmp_path / 'good.geojson').write_text(json.dumps(feature))
+    assert len(geojson_objects(tmp_path / 'good.geojson')) == 1
+    (tmp_path / 'a.geojson').write_text(json.dumps(feature | change))
+    with pytest.raises(InputError, match='a.geojson: an object cannot be understood'): geojson_objects(tmp_path / 'a.geojson')
 
 def test_measuring_lines_and_several_points(tmp_path):
     roifile = pytest.importorskip('roifile')
