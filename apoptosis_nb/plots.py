@@ -467,10 +467,11 @@ def iou_training_figure(
             for label, data, colour, style in (('training', history[column], BLUE, '-'), ('validation', history[f'val_{column}'], RED, '--')):
                 ax.plot(history.epoch, data, color=colour, ls=style, lw=1.4, label=label + (f', best {best:.3f}' if label == 'validation' else ''))
             if thesis and f'val_{column}' in thesis: ax.axhline(thesis[f'val_{column}'], color=GREY, ls=':', lw=1.6, label=f"thesis: {thesis[f'val_{column}']:.4f}")
-            ax.set(title=f'{name}: {words}', xlabel='epoch', ylim=None if column == 'loss' else (0, 1))
+            ax.set(ylabel=words, xlabel='epoch', ylim=None if column == 'loss' else (0, 1))
             ax.legend(frameon=False, fontsize=8)
         row[3].plot(history.epoch, history.learning_rate, color='k', lw=1.6)
-        row[3].set(title='learning rate', xlabel='epoch', ylim=(0, None))
+        row[3].set(ylabel='learning rate', xlabel='epoch', ylim=(0, None))
+        row[0].set_title(name, loc='left', weight='bold')
     _plain_axes(axes)
     fig.suptitle(title)
     return fig
