@@ -288,7 +288,7 @@ class Spheroid:
     classes: np.ndarray # (Z, Y, X) uint8: 0 background, 1 intact, 2 apoptotic
     instances: np.ndarray # (Z, Y, X) uint16: ids of nuclei and events, the same in every slice
     nuclei: pd.DataFrame # z (1, 2, 3), nucleus, kind, y_px, x_px, area_um2, distance_um
-    events: pd.DataFrame # z, event, kind, y_px, x_px, n_fragments, distance_um, visibility (log10 of its light)
+    events: pd.DataFrame # z, event, kind, y_px, x_px, n_fragments (of the whole cell, in this section or not), distance_um, visibility (log10 of its light)
     pixel_size_um: float # um per px
 
 def spheroid_optics(
