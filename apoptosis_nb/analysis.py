@@ -126,14 +126,17 @@ def read_record(
     except (OSError, ValueError) as e: raise InputError(f'{path}: cannot be read ({e}); move it away, or choose another folder') from None
     return record if isinstance(record, dict) else {}
 
+def _images_in(folder):
+    ours = read_record(folder).get('files', []) # pictures that an earlier analysis wrote there
+    return sorted(o for o in folder.iterdir() if o.suffix.lower() in SUFFIXES and not o.name.startswith('.') and not o.is_dir() and o.name not in ours)
+
 def find_images(
     paths, # iterable of str or Path: files, or folders whose images are meant (not those in folders within)
 ): # list of Path, each once
     "The image files"
     found = []
     for path in map(Path, paths):
-        ours = read_record(path).get('files', []) if path.is_dir() else [] # pictures that an earlier analysis wrote there
-        inside = sorted(o for o in path.iterdir() if o.suffix.lower() in SUFFIXES and not o.name.startswith('.') and not o.is_dir() and o.name not in ours) if path.is_dir() else [path]
+        inside = _images_in(path) if path.is_dir() else [path]
         if not inside: raise InputError(f'{path}: holds no image ({", ".join(SUFFIXES)}); name another folder, or the files')
         found += inside
     if not found: raise InputError('there are no images; name one at least')
@@ -167,7 +170,9 @@ def _refuse_losing(images, channel, pixel_size_um): # of `list_images`
     "InputError where no image can be read: then earlier results are worth more than what would replace them"
     first = None
     for path, series, _ in images:
-        try: return read_stack(path, channel, pixel_size_um, series)
+        try:
+            read_stack(path, channel, pixel_size_um, series)
+            return
         except Exception as e: first = first or (str(e) if isinstance(e, InputError) else f'{path}: cannot be read ({e})')
     raise InputError(f'{first}. No other image can be read either, so the earlier results were kept' if len(images) > 1 else f'{first}. The earlier results were kept')
 

@@ -8,7 +8,7 @@ __all__ = ['GROUPS', 'OTHER_NAMES', 'EXAMPLE', 'RULES', 'SPHEROIDS', 'LABELS', '
            'conditions_figure', 'compare', 'analyze_conditions']
 
 # %% ../nbs/31_conditions.ipynb #c3100003
-import csv, math, re, textwrap
+import csv, re, textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -206,7 +206,7 @@ def _missing(row, spheroids): # list of str: what cannot be computed of a row of
     if (n_conditions < 2).all(): return [f'{pair}: no sample has spheroids of both, so what the condition does cannot be told from what samples differ by, and only means are given. Leave the sample out if spheroids of one sample have nothing in common, or choose the test welch']
     if (n_conditions < 2).any(): said.append(f'{pair}: sample {_listed(n_conditions.index[n_conditions < 2])} has one of the two only, and counts in the means alone')
     if np.isnan(row.low): said.append(f'{pair}: no confidence interval, which takes three spheroids of each that differ, and more where they are spread over many samples')
-    least = smallest_p(treated, sample) if row.test == 'permutation' else 2/math.comb(len(treated), int(treated.sum())) # of ranks, either end is as extreme
+    least = smallest_p(treated, sample, row.test)
     if row.test != 'welch' and least > .05: said.append(f'{pair}: p cannot be less than {least:.2g} with so few spheroids, however great the difference')
     return said
 

@@ -59,15 +59,17 @@ def _corrections(rows): # pd.DataFrame CORRECTIONS, of dicts or of a table
     words = ['image', 'kind', 'action', 'time', 'by', 'note']
     return _whole(df.astype({o: object for o in words}).fillna(dict.fromkeys(words, ''))).astype(dict(x_px=float, y_px=float, **dict.fromkeys(words, str)))
 
+def _strange_words(df): # yields the row of a kind or action that there is not, what it says, and what it could be
+    for column, allowed in (('kind', OTHER), ('action', ACTIONS)):
+        for row, word in df.loc[~df[column].isin(allowed), column].items(): yield row, f'{column} {word!r}', ', '.join(allowed)
+
 def read_corrections(
     path, # str or Path of corrections.csv; where there is none, nothing was corrected
 ): # pd.DataFrame CORRECTIONS
     "What was corrected so far"
     if not Path(path).exists(): return _corrections([])
     df = read_table(path, CORRECTIONS, words=('kind', 'action', 'time', 'by', 'note'))
-    for column, allowed in (('kind', tuple(OTHER)), ('action', ACTIONS)):
-        strange = df.loc[~df[column].isin(allowed), column]
-        if len(strange): raise InputError(f'{path}: {column} {strange.iloc[0]!r} in line {strange.index[0] + 2}; it must be one of {", ".join(allowed)}')
+    for row, said, allowed in _strange_words(df): raise InputError(f'{path}: {said} in line {row + 2}; it must be one of {allowed}')
     if df[KEY].isna().any(axis=None): raise InputError(f'{path}: line {int(df[KEY].isna().any(axis=1).argmax()) + 2} does not say which object it is; give {", ".join(KEY)}')
     return _corrections(df)
 
@@ -197,9 +199,7 @@ class Review:
     ):
         "Add rows, of this review or read back from another program"
         new = _corrections(corrections)
-        for column, allowed in (('kind', OTHER), ('action', ACTIONS)):
-            strange = new.loc[~new[column].isin(allowed), column]
-            if len(strange): raise InputError(f'{column} {strange.iloc[0]!r}: choose one of {", ".join(allowed)}')
+        for _, said, allowed in _strange_words(new): raise InputError(f'{said}: choose one of {allowed}')
         for o in new.itertuples():
             if (o.image, o.z) not in self.pixel_size_um: raise InputError(f'{self.folder}: there is no plane {o.z} of {o.image}; look at images.csv')
             if not np.isfinite([o.y_px, o.x_px]).all(): raise InputError(f'{o.kind} {o.number} of {o.image}: x_px {o.x_px}, y_px {o.y_px} is no place')

@@ -168,12 +168,13 @@ def holm(
 def smallest_p(
     treated, # bool (N,)
     sample, # (N,) the sample of each spheroid
+    test='permutation', # or 'mann-whitney', of ranks, where either end is as extreme whatever the numbers
 ): # float: 1 where no sample has both conditions
     "The least p-value that permutations within samples can give, however great the difference"
     treated, sample = np.asarray(treated, bool), np.asarray(sample)
     sizes = [(treated[sample == o].sum(), (~treated[sample == o]).sum()) for o in np.unique(sample)]
     ways = math.prod(math.comb(int(a + b), int(a)) for a, b in sizes)
-    return min(1., (2 if all(a == b for a, b in sizes if a and b) else 1)/ways) # equal numbers: the other way round is as extreme
+    return min(1., (2 if test == 'mann-whitney' or all(a == b for a, b in sizes if a and b) else 1)/ways) # equal numbers: the other way round is as extreme
 
 def condition_table(
     spheroids, # pd.DataFrame sample, the column of conditions, and the measures; one row a spheroid
