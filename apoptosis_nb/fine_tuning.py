@@ -30,7 +30,7 @@ from .review import Review, find_image, read_shown
 from .segmentations import LEAST_SCORES, some_tiles
 from .simulation import simulate_spheroid
 from .spheroids import SpheroidId
-from .tiles import TileSet, join_tiles, place_tiles, stretch
+from .tiles import TileSet, join_tiles, place_tiles, stretch, tile_bytes
 from .unet import load_segmenter, train_unet
 from .whole_images import best_threshold
 
@@ -182,7 +182,7 @@ def marked_tiles(
         for which, many in ((changed, n), (~changed & (plane.objects.kind == 'event').to_numpy(), per_plane - n)):
             places = (plane.objects.loc[which, ['y_px', 'x_px']].to_numpy(float) + .5)*factor - .5
             for y, x in place_tiles(places, image.shape, tile_px, many, random) if many else []:
-                images.append(image[y:y + tile_px, x:x + tile_px].astype(np.float16))
+                images.append(tile_bytes(image[y:y + tile_px, x:x + tile_px]))
                 masks.append(classes[y:y + tile_px, x:x + tile_px])
                 names.append(plane.unit)
     return TileSet(np.stack(images), np.stack(masks), np.array(names, str))

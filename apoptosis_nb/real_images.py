@@ -24,7 +24,7 @@ from .instances import agreement, class_iou, count_errors, instance_scores
 from .mitocheck import CROP_PX, vary
 from .preprocessing import estimate_pixel_size, normalise, preprocess
 from .segmentations import LEAST_SCORES
-from .tiles import TileSet, stretch
+from .tiles import TileSet, stretch, tile_bytes
 from .windows import cut, place_windows, turn
 
 # %% ../nbs/29_real_images.ipynb #c50a0916
@@ -50,13 +50,16 @@ def outlined_tiles(
         whole, random = stretch(image), rng(seed, 'outlined', name)
         side_px = tile_px*PIXEL_SIZE_UM/estimate_pixel_size(image, otherwise=PIXEL_SIZE_UM)
         for _ in range(per_image):
-            side = int(round(np.clip(side_px*2**random.normal(0, scale), 32, min(image.shape))))
-            y, x = (int(random.integers(0, o - side, endpoint=True)) for o in image.shape)
-            part = np.s_[y:y + side, x:x + side]
-            rows = np.minimum((np.arange(tile_px) + .5)*side/tile_px, side - 1).astype(int)
-            found.append((np.clip(resize(whole[part], (tile_px,)*2, order=1, anti_aliasing=side > tile_px), 0, 1), parted(label[part][np.ix_(rows, rows)]), name))
+            side = max(32., side_px*2**random.normal(0, scale)) # of the tile, in px of the image
+            sides = [min(o, round(side)) for o in image.shape]
+            part = tuple(slice(start := int(random.integers(0, o - n, endpoint=True)), start + n) for o, n in zip(image.shape, sides))
+            shape = [max(1, min(tile_px, round(n*tile_px/side))) for n in sides]
+            rows, columns = (np.minimum((np.arange(m) + .5)*n/m, n - 1).astype(int) for n, m in zip(sides, shape))
+            rest = [(0, tile_px - m) for m in shape] # where the image is smaller it is mirrored
+            light = np.clip(resize(whole[part], shape, order=1, anti_aliasing=side > tile_px), 0, 1)
+            found.append((np.pad(light, rest, 'symmetric'), parted(np.pad(label[part][np.ix_(rows, columns)], rest, 'symmetric')), name))
     images, masks, names = zip(*found)
-    return TileSet(np.stack(images).astype(np.float16), np.stack(masks), np.array(names, str))
+    return TileSet(tile_bytes(images), np.stack(masks), np.array(names, str))
 
 # %% ../nbs/29_real_images.ipynb #e52049c8
 NEAR_PX = 15 # 10 um: how far a fragment's centre may lie from the middle of its crop
@@ -161,7 +164,7 @@ def composed_tiles(
         return compose_field(crops, apoptotic, random, tile_px, n_cells, dying, uneven, varied=True, dim=dim*(i % 2))
     found = [tile(i) for i in range(n)]
     masks = [np.where(classes == 2, 2, parted(nuclei)).astype(np.uint8) for _, classes, nuclei, _ in found]
-    return TileSet(np.stack([stretch(o[0]) for o in found]).astype(np.float16), np.stack(masks), np.array([f'composed {name} {i}' for i in range(n)]))
+    return TileSet(tile_bytes([stretch(o[0]) for o in found]), np.stack(masks), np.array([f'composed {name} {i}' for i in range(n)]))
 
 def real_fields(
     crops, # (N, 64, 64) uint8

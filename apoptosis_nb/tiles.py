@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['LEAST_RANGE', 'REPORT_UM', 'MASKS', 'PLACES', 'TileSet', 'STEP_DEGREES', 'stretch', 'annotated_classes',
-           'place_tiles', 'tile_table', 'tiles_around', 'load_tiles', 'assert_apart', 'join_tiles', 'turn_tile',
-           'TileBatches']
+           'place_tiles', 'tile_table', 'tiles_around', 'tile_bytes', 'load_tiles', 'assert_apart', 'join_tiles',
+           'turn_tile', 'TileBatches']
 
 # %% ../nbs/15_tiles.ipynb #e5320328
 from collections import namedtuple
@@ -128,7 +128,13 @@ def tiles_around(
     return places.assign(spheroid_id=rows.spheroid_id.to_numpy(), y0=y0, x0=x0)
 
 # %% ../nbs/15_tiles.ipynb #8465b794
-TileSet = namedtuple('TileSet', 'images masks spheroid') # (N, h, w) float16 from 0 to 1, (N, h, w) uint8 classes, (N,) names of spheroids
+TileSet = namedtuple('TileSet', 'images masks spheroid') # (N, h, w) uint8 from 0 to 255, (N, h, w) uint8 classes, (N,) names of spheroids
+
+def tile_bytes(
+    light, # float (..., h, w) from 0 to 1, from `stretch`
+): # uint8, the same shape
+    "Light as a tile keeps it: its 255 steps are far finer than the noise"
+    return np.rint(np.asarray(light, np.float32)*255).astype(np.uint8)
 
 def load_tiles(
     index, # pd.DataFrame, one row a slice
@@ -139,10 +145,10 @@ def load_tiles(
     "Cut images and masks, reading every slice once"
     if who not in MASKS: raise InputError(f'masks of {who!r}: choose one of {", ".join(MASKS)}')
     rows, places = index.set_index('slice', drop=False), table.reset_index(drop=True)
-    images, masks = (np.zeros((len(places), tile_px, tile_px), dtype) for dtype in (np.float16, np.uint8))
+    images, masks = (np.zeros((len(places), tile_px, tile_px), np.uint8) for _ in range(2))
     for name, group in places.groupby('slice', sort=False):
         if name not in rows.index: raise InputError(f'slice {name} is in the table of tiles but not in the index: use the index that the table was made from')
-        image, mask = stretch(read_slice(rows.loc[name])), MASKS[who](rows.loc[name])
+        image, mask = tile_bytes(stretch(read_slice(rows.loc[name]))), MASKS[who](rows.loc[name])
         for i, y0, x0 in group[['y0', 'x0']].itertuples():
             for whole, into in ((image, images), (mask, masks)): into[i] = whole[y0:y0 + tile_px, x0:x0 + tile_px]
     return TileSet(images, masks, places.spheroid_id.to_numpy(str))
@@ -187,7 +193,7 @@ class TileBatches(keras.utils.PyDataset):
     "All tiles, `copies` times an epoch"
     def __init__(
         self,
-        images, # (N, h, h) float16 or float32, from 0 to 1
+        images, # (N, h, h) uint8 from 0 to 255, or floats from 0 to 1
         masks, # (N, h, h) classes
         batch_size=4, # greatest number of tiles in a batch
         seed=None, # int: another order every epoch; None: always the given order
@@ -220,6 +226,7 @@ class TileBatches(keras.utils.PyDataset):
     def __getitem__(self, i): # (tiles (B, h, w, 1), classes (B, h, w, n_classes) of 0 and 1), float32
         part = self._parts[i]
         images, masks = self.images[part].astype(np.float32), self.masks[part]
+        if self.images.dtype == np.uint8: images /= 255
         if self.seed is not None: random = rng(self.seed, 'variants', self.epoch, i)
         if self.augment:
             how = [(int(random.integers(360//STEP_DEGREES)), bool(random.integers(2))) for _ in part]
