@@ -6,7 +6,6 @@ import json
 RUN = config['run']
 OUT, DATA = f'results/{RUN}', f'data/simulated/{RUN}'
 SCHEDULES, VARIANTS, ABLATION_SEEDS = config['unet_schedules'], config['ablation']['variants'], config['ablation']['seeds']
-HARD = config['hard_tiles'] # rounds of 165_hard_tiles
 BETAS, SEEDS = (config['notebooks']['90_beta_sweep'][o] for o in ('betas', 'seeds'))
 CLASSIFIERS = {64: ('table_1', ['fig_24', 'fig_25']), 128: ('table_6', ['fig_30'])}
 DETECTIONS = {64: [f'fig_{n}' for n in (26, 27, 28, 29, 35)], 128: [f'fig_{n}' for n in range(31, 35)]}
@@ -22,13 +21,11 @@ def modules(*names): return [f'apoptosis_nb/{o}.py' for group in names for o in 
 def tables(*names): return [f'{OUT}/tables/{o}.csv' for o in names]
 def figures(*names): return [f'{OUT}/figures/{o}.png' for o in names]
 
-def tile_sets(names): return [f'{OUT}/tiles/tiles_{o}.npz' for o in names]
-
 def before(schedule):
     "What a training of the UNet goes on from: the weights of another, where it does, and its tiles"
     o = SCHEDULES[schedule]
     weights = [f'{OUT}/weights/{o["start"]}.keras'] if 'start' in o else []
-    return weights + tile_sets(['truth', *o.get('more_tiles', [])])
+    return [*weights, f'{OUT}/tiles/tiles_truth.npz']
 
 def parameters(notebook, window_px=None, /, **more):
     "What the configuration and the rule give to a notebook, as JSON, which is YAML"
@@ -167,7 +164,7 @@ rule tiles:
     log: f'{OUT}/notebooks/150_tiles.ipynb'
     shell: PAPERMILL
 
-# The chosen schedule, c, is trained for longer than what is only compared; `end` goes on from its weights, `hard` from those of `end`, and `harder` from those of `hard`.
+# The chosen schedule, c, is trained for longer than what is only compared; `end` goes on from its weights.
 rule unet_run:
     input: lambda w: before(w.schedule), notebook='nbs/study/160_unet_run.ipynb', library=modules(['networks', 'tiles', 'unet'])
     output: f'{OUT}/tables/unet/unet_{{schedule}}.csv', f'{OUT}/weights/unet_{{schedule}}.keras'
@@ -177,12 +174,11 @@ rule unet_run:
     shell: PAPERMILL
 
 rule hard_tiles:
-    input: f'{DATA}/index.csv', tables('splits'), f'{OUT}/tiles/tiles_truth.npz', lambda w: f'{OUT}/weights/{HARD[w.name]["weights"]}.keras', notebook='nbs/study/165_hard_tiles.ipynb', library=modules(['tiles', 'unet', 'counting', 'segmentations'])
-    output: f'{OUT}/tiles/tiles_{{name}}.npz', f'{OUT}/tables/mistakes_{{name}}.csv', f'{OUT}/figures/tiles_{{name}}.png'
-    params: given=lambda w: parameters('165_hard_tiles', data=DATA, results=OUT, name=w.name, **HARD[w.name])
-    wildcard_constraints: name='|'.join(HARD)
+    input: f'{DATA}/index.csv', tables('splits'), f'{OUT}/tiles/tiles_truth.npz', f'{OUT}/weights/unet_end.keras', notebook='nbs/study/165_hard_tiles.ipynb', library=modules(['tiles', 'unet', 'counting', 'segmentations'])
+    output: f'{OUT}/tiles/tiles_hard.npz', tables('mistakes_hard'), figures('tiles_hard')
+    params: given=parameters('165_hard_tiles', data=DATA, results=OUT)
     priority: 8
-    log: f'{OUT}/notebooks/165_hard_tiles_{{name}}.ipynb'
+    log: f'{OUT}/notebooks/165_hard_tiles.ipynb'
     shell: PAPERMILL
 
 rule unet:
@@ -193,7 +189,7 @@ rule unet:
     shell: PAPERMILL
 
 rule count:
-    input: f'{DATA}/index.csv', tables('splits'), f'{OUT}/weights/unet_harder.keras', notebook='nbs/study/180_count.ipynb', library=modules(SEGMENTS, ['statistics'], PAGES)
+    input: f'{DATA}/index.csv', tables('splits'), f'{OUT}/weights/unet_end.keras', notebook='nbs/study/180_count.ipynb', library=modules(SEGMENTS, ['statistics'], PAGES)
     output: f'{OUT}/weights/segmenter.keras', tables('unet_images', 'event_scores', 'nucleus_splits', 'table_9', 'doses'), figures(*(f'fig_{n}' for n in range(38, 44)), 'doses')
     params: given=parameters('180_count', data=DATA, results=OUT)
     priority: 5
@@ -232,7 +228,7 @@ rule dataset2:
     shell: PAPERMILL
 
 rule real_images:
-    input: f'{DATA}/index.csv', tables('splits'), tile_sets(['truth', *HARD]), f'{OUT}/weights/unet_end.keras', f'{OUT}/weights/segmenter.keras', notebook='nbs/study/220_real_images.ipynb',
+    input: f'{DATA}/index.csv', tables('splits'), [f'{OUT}/tiles/tiles_{o}.npz' for o in ('truth', 'hard')], f'{OUT}/weights/unet_end.keras', f'{OUT}/weights/segmenter.keras', notebook='nbs/study/220_real_images.ipynb',
         library=modules(['mitocheck', 'dsb2018', 'preprocessing', 'windows', 'real_images'], SEGMENTS, PAGES)
     output: tables('real_images')
     params: given=parameters('220_real_images', data=DATA, results=OUT)

@@ -21,25 +21,25 @@ from tqdm.auto import tqdm
 from .acas import annotate
 from .classifier import load_classifier
 from .core import InputError, network_file, network_metadata, provenance, write_atomically, write_json, write_table
-from .counting import Counted, count_around, count_image, count_mask, nucleus_options, outlined
+from .counting import Counted, agreed_events, count_around, count_image, count_mask, nucleus_options, outlined
 from .images import PIXEL_SIZE_UM, check_pixel_size, file_stems, list_images, read_stack, write_stack
 from .plots import FOUND, event_pages, figure, mark, show_image
 from .preprocessing import RADIUS_UM, doubts, estimate_pixel_size, resample
 from .rois import COLOURS, write_geojson, write_rois
-from .scanning import detect, window_corners
+from .scanning import detect, find_candidates, window_corners
 from .unet import load_segmenter
 
 # %% ../nbs/30_analysis.ipynb #a9000009
-def _scan_plane(plane, pixel_size_um, classifier, core_px, stride_px): # Counted, with events alone
+def _scan_plane(plane, pixel_size_um, classifier, core_px, stride_px, look=detect): # Counted, with events alone
     resampled = resample(plane, pixel_size_um/classifier.pixel_size_um)
     lacking = np.maximum(classifier.window_px - np.array(resampled.shape), 0)
-    events = detect(np.pad(resampled, [(0, o) for o in lacking], constant_values=resampled.min()) if lacking.any() else resampled, classifier, stride_px)
+    events = look(np.pad(resampled, [(0, o) for o in lacking], constant_values=resampled.min()) if lacking.any() else resampled, classifier, stride_px)
     for axis, old, new in zip('yx', plane.shape, resampled.shape): events[f'{axis}_px'] = ((events[f'{axis}_px'] + .5)*old/new - .5).clip(0, old - 1)
     far = np.nan if core_px is None else np.hypot(*(events[['y_px', 'x_px']] - core_px).to_numpy().T)*pixel_size_um
     return Counted(None, events.assign(event=np.arange(1, len(events) + 1), n_fragments=np.nan, distance_um=far), None, None)
 
 # %% ../nbs/30_analysis.ipynb #a900000c
-METHODS = 'unet', 'window', 'both', 'acas' # both: nuclei by the UNet, events by the window classifier
+METHODS = 'unet', 'window', 'both', 'acas' # both: nuclei by the UNet, events by the window classifier, the UNet's opinion weighed in
 COARSEST_UM = 3. # greatest pixel size; a nucleus is four pixels wide then
 WEIGHTS = dict(unet='unet', window='window_64', both='unet window_64') # that come with the package
 
@@ -81,8 +81,10 @@ def analyze_plane(
     if method == 'acas': return annotate(plane, pixel_size_um, core_px)
     if method == 'unet': return count_image(plane, network, pixel_size_um, core_px, estimated)[0]
     segmenter, classifier = network
-    events = _scan_plane(plane, pixel_size_um, classifier, core_px, stride_px).events
-    counted = count_around(segmenter.segment(plane, pixel_size_um=pixel_size_um, estimated=estimated).mask, events, pixel_size_um, core_px, **nucleus_options(segmenter.about.get('counting', {})))
+    seen, weighed = segmenter.segment(plane, pixel_size_um=pixel_size_um, estimated=estimated), classifier.about.get('both') # how to ask both, where that was chosen
+    events = _scan_plane(plane, pixel_size_um, classifier, core_px, stride_px, find_candidates if weighed else detect).events
+    if weighed: events = agreed_events(events, seen.probability, pixel_size_um, **weighed)
+    counted = count_around(seen.mask, events, pixel_size_um, core_px, **nucleus_options(segmenter.about.get('counting', {})))
     return outlined(counted, plane, pixel_size_um, core_px)
 
 # %% ../nbs/30_analysis.ipynb #a9000010

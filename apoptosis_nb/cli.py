@@ -106,7 +106,7 @@ def _say(compared): # conditions.Conditions
 def analyze(
     images: Annotated[list[Path], typer.Argument(help='TIFF, OME-TIFF, PNG, LIF, CZI or ND2 files, planes or stacks; or folders of them.')],
     out: Annotated[Path, typer.Option(help='Folder for the results.')],
-    method: Annotated[Optional[Method], typer.Option(help='both: nuclei by the UNet, events by the window classifier; unet: all by the UNet; window: events alone, by a sliding window; acas: classical steps without a network.', show_default='both, or what the weights are for')] = None,
+    method: Annotated[Optional[Method], typer.Option(help='both: nuclei by the UNet, events by the window classifier, its score weighed with that of the UNet; unet: all by the UNet; window: events alone, by a sliding window; acas: classical steps without a network.', show_default='both, or what the weights are for')] = None,
     weights: Annotated[Optional[str], typer.Option(help="Name of a network that comes with the package, or a .keras file; the method's own unless given.")] = None,
     pixel_size: Annotated[Optional[float], typer.Option(help='Pixel size of all images in um; overrides what the files say. Estimated from the nuclei where neither says it.')] = None,
     channel: Annotated[Optional[str], typer.Option(help='Channel of the nuclei, its number from 0 or its name; needed where a file has several.')] = None,

@@ -84,11 +84,9 @@ SOURCES = [ # network, table, its rows, what it was tested on, columns in words;
     ('window_64_simulated', 'detection_64', dict(threshold_rule='chosen', against='truth'), TESTED['images'], EVENTS),
     ('window_64_simulated', 'missed_events', dict(dose_gy='all'), '{n_missed:.0f} events that the annotator missed', dict(missed_found_share='share found')),
     ('window_64_simulated', 'real_nuclei', dict(trained_on='simulated', set='test', threshold_rule='from validation plates', seed=0), '{n:.0f} crops of real cells (MitoCheck, test plates), with a threshold from validation plates', CELLS),
-    ('unet', 'real_images', dict(data='DSB2018') | BOTH, TRAINING, dict(epochs='epochs', hard_epochs='epochs after that, with tiles around its mistakes', n_composed='tiles of real cells', n_simulated='tiles of simulated spheroids')),
+    ('unet', 'real_images', dict(data='DSB2018') | BOTH, TRAINING, dict(epochs='epochs', n_composed='tiles of real cells', n_simulated='tiles of simulated spheroids')),
     ('unet_simulated', 'unet_training', dict(schedule='c'), TRAINING, dict(epochs='epochs')),
     ('unet_simulated', 'unet_training', dict(schedule='end'), TRAINING, dict(epochs='epochs after that, at lower learning rates')),
-    ('unet_simulated', 'unet_training', dict(schedule='hard'), TRAINING, dict(epochs='epochs after that, with tiles around its mistakes')),
-    ('unet_simulated', 'unet_training', dict(schedule='harder'), TRAINING, dict(epochs='epochs after that, with tiles around the mistakes that were left')),
     ('window_64', 'real_windows', dict(data='MitoCheck crops') | WINDOWS, TRAINING, dict(epochs='epochs', hard_epochs='epochs after that, with windows around its mistakes', n_fields='fields of real cells')),
     ('window_64_simulated', 'table_1', dict(set='training'), TRAINING, dict(epochs='epochs')),
     ('window_64_simulated', 'windows_64', dict(source='event'), TRAINING, dict(training='windows with an event'))]
@@ -138,7 +136,7 @@ def network_results(
     return results[results.sha256 == file_hash(path)].drop(columns=['network', 'sha256']).reset_index(drop=True)
 
 # %% ../nbs/33_model_cards.ipynb #e377000f
-COUNTING = dict(event_score='least mean probability of an event', event_um2='least area of an event, um2', nucleus_um2='least area of a nucleus, um2',
+COUNTING = dict(event_score='least score of an event: the mean probability of its surest 8 um2', event_um2='least area of an event, um2', nucleus_um2='least area of a nucleus, um2',
                 rise_um='depth of the waist at which touching nuclei are told apart, um', smooth_um='smoothing of outlines before that, um', hole_um2='greatest hole that is filled, um2', limit_um='greatest distance of two fragments of an event, um')
 USE = dict(unet="""from apoptosis_nb.counting import count_image
 from apoptosis_nb.unet import load_segmenter
@@ -186,6 +184,7 @@ def model_card(
     counts = [f'- {COUNTING.get(k, k)}: {_number(v)} (`{k}`)' for k, v in about.get('counting', {}).items()]
     if counts: counts.append('- a nucleus reaches as far as its light is half as strong as within (`counting.outline_nuclei`)')
     if 'threshold' in about: counts = [f"- a window is positive from a probability of {_number(about['threshold'])} on" + ('; events are looked at a second time' if about.get('second_look') else '')]
+    if 'both' in about: counts.append(f"- with the UNet (`both`): the UNet's log odds weigh {_number(about['both']['unet_share'])}, and an event has a score of {_number(about['both']['threshold'])} or more")
     measured = ['| tested on | measure | value | table of the run |', '| --- | --- | --- | --- |', *(f'| {r.tested_on} | {r.measure} | {_number(r.value)} | {r.table} |' for r in results.itertuples())]
     trained = ', '.join([f'{k} {about[k]}' for k in ('loss', 'beta', 'seed') if k in about] + [f'{k} {_number(v)}' for k, v in o['training'].items()])
     sections = [f"# {o['name']}", f"> Finds {facts['finds']}" if facts else '> A network that was trained with this package',

@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 
 from .acas import annotate
 from .core import InputError, rng, write_atomically
-from .counting import count_around, count_image, fill_holes, find_events, nucleus_options
+from .counting import agreed_events, count_around, count_image, fill_holes, find_events, nucleus_options
 from .evaluation import EVENT_UM, match_events, score_events, score_together
 from .instances import agreement, class_iou, count_errors
 from .spheroids import annotations, apoptotic_ratio, read_labels, read_slice
@@ -40,7 +40,7 @@ def richest(
 # %% ../nbs/26_segmentations.ipynb #04c444fb
 def save_tiles(
     results, # str or Path of a run's results
-    who, # whose masks: 'truth' or 'acas'; or a round of 165_hard_tiles, e.g. 'hard'
+    who, # whose masks: 'truth' or 'acas'; or 'hard', what 165_hard_tiles cuts
     sets, # dict split -> TileSet
 ):
     "Write tiles for the trainings of a run"
@@ -49,7 +49,7 @@ def save_tiles(
 
 def load_tile_sets(
     results, # str or Path of a run's results
-    who='truth', # whose masks: 'truth' or 'acas'; or a round of 165_hard_tiles, e.g. 'hard'
+    who='truth', # whose masks: 'truth' or 'acas'; or 'hard', what 165_hard_tiles cuts
 ): # dict split -> TileSet
     "The tiles that `150_tiles` or `165_hard_tiles` cut, by split; no spheroid is in two of them"
     path = Path(results)/'tiles'/f'tiles_{who}.npz'
@@ -110,26 +110,29 @@ def scanned_slices(
     slices, # pd.DataFrame, rows of the index
     classifier, # Classifier
     stride_px=None, # half a window unless given
+    threshold=None, # the classifier's unless given
 ): # dict slice -> Found, without nuclei and mask
     "The window classifier on the same images"
     scans = scan_slices(slices, classifier, stride_px, classifier.second_look)
-    return {name: Found(None, events, None, scans[name][1]) for name, events in detect_slices(scans, classifier.threshold).items()}
+    return {name: Found(None, events, None, scans[name][1]) for name, events in detect_slices(scans, classifier.threshold if threshold is None else threshold).items()}
 
 def together_slices(
     slices, # pd.DataFrame, rows of the index
     segmented, # dict slice -> Found, from `segment_slices`
     scanned, # dict slice -> Found, from `scanned_slices`
     options, # dict, `counting` of the segmenter
+    weighed=None, # dict, options of `counting.agreed_events`; then `segmented` holds probabilities, and `scanned` all candidates
 ): # dict slice -> Found
-    "Nuclei by the UNet, events by the window classifier"
+    "Nuclei by the UNet, events by the window classifier, the UNet's opinion weighed in where wanted"
     found = {}
     for _, row in slices.iterrows():
         one, other = segmented[row['slice']], scanned[row['slice']]
-        counted = count_around(one.mask, other.events, row.pixel_size_um, (row.core_y_px, row.core_x_px), **nucleus_options(options))
+        events = agreed_events(other.events, one.probability, row.pixel_size_um, **weighed) if weighed else other.events
+        counted = count_around(one.mask, events, row.pixel_size_um, (row.core_y_px, row.core_x_px), **nucleus_options(options))
         found[row['slice']] = Found(counted.nuclei, counted.events, np.where(counted.event_labels > 0, 2, one.mask > 0).astype(np.uint8), one.seconds + other.seconds)
     return found
 
-LEAST_SCORES = 1/(1 + np.exp(-np.linspace(-1, 7, 33))) # of an event, to try: at equal steps of log odds, because scores crowd near 1
+LEAST_SCORES = 1/(1 + np.exp(-np.linspace(-1, 9, 41))) # of an event, to try: at equal steps of log odds, because scores crowd near 1
 
 def event_score_curve(
     slices, # pd.DataFrame, rows of the index

@@ -63,9 +63,9 @@ def headline(
         for stride, o in table('dense_scanning').set_index('scan').groupby('stride_px'):
             row(f'the 64 px classifier of simulated windows, each window by itself / densely, stride {stride}: seconds an image; events that differ', f'{o.seconds.exact:.2f} / {o.seconds.dense:.2f}; {o.only_here.sum()} of {o.detected.exact}')
     def _unet():
-        for o in table('unet_training').query("schedule in ('c', 'end', 'hard', 'harder')").itertuples():
+        for o in table('unet_training').query("schedule in ('c', 'end')").itertuples():
             theirs = f'{o.thesis_val_iou_intact:.4f} / {o.thesis_val_iou_apoptotic:.4f}' if pd.notna(o.thesis_val_iou_intact) else ''
-            row(f"UNet, {dict(c='run c', end='run c and its slow end', hard='after these, with hard tiles', harder='after these, with those of a second round')[o.schedule]}, pixels of all validation tiles: IoU intact / apoptotic (the thesis: mean of images)", f'{o.val_iou_intact:.4f} / {o.val_iou_apoptotic:.4f}', theirs)
+            row(f"UNet, {dict(c='run c', end='run c and its slow end')[o.schedule]}, pixels of all validation tiles: IoU intact / apoptotic (the thesis: mean of images)", f'{o.val_iou_intact:.4f} / {o.val_iou_apoptotic:.4f}', theirs)
         images = table('unet_images')
         events, counts, ratio = score_together(images.to_dict('records')), count_errors(images.n_intact_truth, images.n_intact), agreement(images.apoptotic_ratio_truth, images.apoptotic_ratio)
         row(f'UNet, {len(images)} whole test images: F1 of events', f"{events['f1']:.3f}; intact count, median error {counts['median_absolute_percentage']:.1f} %; ratio, RMSE {ratio['rmse']:.4f}")

@@ -152,15 +152,13 @@ LOSSES = { # name: function of the class weights
     'gaps_entropy': lambda weights: OverlapLoss(weights, gaps=.04, entropy=.3, together=True)}
 
 # %% ../nbs/16_unet.ipynb #67a227a5
-SCHEDULES = { # what the thesis shows, and the last three, which are ours: batch_size, epochs, first and last learning rate, how it falls
+SCHEDULES = { # what the thesis shows, and the last one, which is ours: batch_size, epochs, first and last learning rate, how it falls
     'a': dict(batch_size=8, epochs=300, start=1e-3, end=1e-4, drop='sigmoidal'),
     'b': dict(batch_size=4, epochs=200, start=5e-3, end=1e-3, drop='cosine', restart_every=50),
     'c': dict(batch_size=4, epochs=300, start=5e-3, end=5e-4, drop='cosine'),
     '500 epochs': dict(batch_size=4, epochs=500, start=5e-3, end=5e-4, drop='cosine'),
     '800 epochs': dict(batch_size=4, epochs=800, start=5e-3, end=5e-4, drop='cosine'),
-    'end': dict(batch_size=4, epochs=300, start=1e-3, end=5e-5, drop='cosine'), # goes on where c stops, at lower rates
-    'hard': dict(batch_size=8, epochs=300, start=7e-4, end=3e-5, drop='cosine'), # goes on after that, with tiles around mistakes too
-    'harder': dict(batch_size=8, epochs=300, start=5e-4, end=2e-5, drop='cosine')} # and again, with those of a second round
+    'end': dict(batch_size=4, epochs=300, start=1e-3, end=5e-5, drop='cosine')} # goes on where c stops, at lower rates
 
 def learning_rates(
     epochs, # int

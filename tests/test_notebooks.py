@@ -98,7 +98,7 @@ def until_checked(path):
     assert all(isinstance(o, ast.Import | ast.ImportFrom) for o in body[:at]), 'check first, then compute'
     return compile(source(tagged(path)[0]), path.name, 'exec'), compile(ast.Module(body[:at + 1], []), path.name, 'exec')
 
-FREE = {'data', 'hard_tiles', 'results', 'name', 'weights', 'start', 'simulated', 'simulated_only', 'after', 'more_tiles', 'unet', 'run', 'config', 'schedules', 'longer', 'variants'} # names of files, of which the next cell says that they are not there
+FREE = {'data', 'hard_tiles', 'results', 'name', 'weights', 'start', 'simulated', 'simulated_only', 'after', 'unet', 'run', 'config', 'schedules', 'longer', 'variants'} # names of files, of which the next cell says that they are not there
 
 @pytest.mark.parametrize('path', STUDY, ids=name)
 def test_wrong_parameters_stop_the_notebook(path):
@@ -138,7 +138,7 @@ def test_configured_parameters_exist(path):
     config = yaml.safe_load(path.read_text(encoding='utf-8'))
     sections = [config['notebooks'], *config['window_px'].values()]
     assert len(sections) == 3
-    sections += [{'160_unet_run': o} for o in (*config['unet_schedules'].values(), *config['ablation']['variants'].values())] + [{'165_hard_tiles': o} for o in config['hard_tiles'].values()]
+    sections += [{'160_unet_run': o} for o in (*config['unet_schedules'].values(), *config['ablation']['variants'].values())]
     for notebook, parameters in (pair for section in sections for pair in section.items()):
         study = ROOT / f'nbs/study/{notebook}.ipynb'
         assert study.exists(), f'{path.name} configures {notebook}, which is not in nbs/study'
