@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['LEAST_RANGE', 'REPORT_UM', 'MASKS', 'PLACES', 'TileSet', 'STEP_DEGREES', 'stretch', 'annotated_classes',
-           'place_tiles', 'tile_table', 'tiles_around', 'tile_bytes', 'load_tiles', 'assert_apart', 'join_tiles',
-           'turn_tile', 'TileBatches']
+           'place_tiles', 'tile_table', 'tiles_around', 'tile_bytes', 'load_tiles', 'assert_apart', 'richest_parts',
+           'join_tiles', 'turn_tile', 'TileBatches']
 
 # %% ../nbs/15_tiles.ipynb #e5320328
 from collections import namedtuple
@@ -159,6 +159,18 @@ def assert_apart(
     "AssertionError if a spheroid has tiles in two splits"
     names = [set(o.spheroid) for o in sets.values()]
     assert sum(map(len, names)) == len(set().union(*names)), f'a spheroid is in two of {", ".join(sets)}'
+
+def richest_parts(
+    tiles, # TileSet
+    side_px, # of the parts; in steps of a quarter of it they are looked at
+): # TileSet
+    "Of each tile the part with the most apoptotic pixels; its corner where there are none"
+    check_window(tiles.images.shape[1:], side_px)
+    starts = [range(0, o - side_px + 1, max(1, side_px//4)) for o in tiles.images.shape[1:]]
+    corners = np.array([(y, x) for y in starts[0] for x in starts[1]])
+    parts = [np.s_[y:y + side_px, x:x + side_px] for y, x in corners]
+    best = np.argmax([(tiles.masks[:, y, x] == 2).sum((1, 2)) for y, x in parts], axis=0)
+    return TileSet(*(np.stack([o[parts[i]] for o, i in zip(both, best)]) for both in (tiles.images, tiles.masks)), tiles.spheroid)
 
 def join_tiles(
     *sets, # TileSet
