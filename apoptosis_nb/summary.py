@@ -95,7 +95,7 @@ def headline(
         real = table('real_windows')
         if 'f1' not in real: row('window classifier on real images', str(real.note.iloc[0]))
         else:
-            for o in real.itertuples(): row(f'{o.data} kept aside ({o.n}), 64 px, {o.method}, threshold {o.threshold:g}: F1', f'{o.f1:.3f} (precision {o.precision:.3f}, recall {o.recall:.3f})')
+            for o in real.itertuples(): row(f'{o.data} kept aside ({o.n}), 64 px, {o.method}, threshold {o.threshold:.3g}: F1', f'{o.f1:.3f} (precision {o.precision:.3f}, recall {o.recall:.3f})')
     def _ablation():
         for o in table('ablation_means').itertuples(): row(f'UNet, short training, {o.variant}: IoU intact / apoptotic', f'{o.val_iou_intact_mean:.3f} / {o.val_iou_apoptotic_mean:.3f}')
     for section in (_windows, _sweep, _detection, _missed, _split, _strides, _dense, _unet, _ablation, _methods, _dataset2, _real, _images, _real_windows):
