@@ -53,8 +53,10 @@ def load_tile_sets(
 ): # dict split -> TileSet
     "The tiles that `150_tiles` or `165_hard_tiles` cut, by split; no spheroid is in two of them"
     path = Path(results)/'tiles'/f'tiles_{who}.npz'
-    if not path.is_file(): raise InputError(f'{path}: there are no such tiles; run nbs/study/{"150_tiles" if who in ("truth", "acas") else "165_hard_tiles"}.ipynb first')
+    first = f'run nbs/study/{"150_tiles" if who in ("truth", "acas") else "165_hard_tiles"}.ipynb first'
+    if not path.is_file(): raise InputError(f'{path}: there are no such tiles; {first}')
     with np.load(path) as f: sets = {name: TileSet(*(f[f'{name}_{field}'] for field in TileSet._fields)) for name in dict.fromkeys(o.rsplit('_', 1)[0] for o in f.files)}
+    if any(o.images.dtype != np.uint8 for o in sets.values()): raise InputError(f'{path}: holds tiles from 0 to 1, as an earlier version cut them, where those from 0 to 255 are wanted; {first}')
     assert_apart(sets)
     return sets
 
