@@ -46,13 +46,15 @@ export IDLE
 REFERENCE = docs/reference/standard
 REAL_IMAGES = windows_gallery real_images
 PACKAGED = detector_real:window_64 detector_64:window_64_simulated segmenter_real:unet segmenter:unet_simulated
-reference:
+reference: setup
 	@[ -f results/standard/summary.md ] || { echo 'results/standard/summary.md is missing: make study RUN=standard first'; exit 1; }
+	rm -rf $(REFERENCE).new
+	mkdir -p $(REFERENCE).new
+	cp -R results/standard/tables results/standard/figures results/standard/summary.md results/standard/run.json $(REFERENCE).new
+	for o in $(REAL_IMAGES); do rm -f $(REFERENCE).new/figures/$$o.*; sed -i.all "/figures.$$o.png/d" $(REFERENCE).new/summary.md; done
+	rm $(REFERENCE).new/summary.md.all
 	rm -rf $(REFERENCE)
-	mkdir -p $(REFERENCE)
-	cp -R results/standard/tables results/standard/figures results/standard/summary.md results/standard/run.json $(REFERENCE)
-	for o in $(REAL_IMAGES); do rm -f $(REFERENCE)/figures/$$o.*; sed -i.all "/figures.$$o.png/d" $(REFERENCE)/summary.md; done
-	rm $(REFERENCE)/summary.md.all
+	mv $(REFERENCE).new $(REFERENCE)
 	mkdir -p apoptosis_nb/weights
 	for o in $(PACKAGED); do from=results/standard/weights/$${o%:*}.keras; \
 		if [ -f $$from ]; then cp $$from apoptosis_nb/weights/$${o#*:}.keras; else echo "$$from is missing, as it is where real images cannot be had: left as it was"; fi; done

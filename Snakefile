@@ -55,7 +55,7 @@ rule dataset:
     shell: PAPERMILL
 
 rule principles:
-    input: notebook='nbs/study/30_principles.ipynb', library=modules(['diagrams', 'unet', 'study'])
+    input: notebook='nbs/study/30_principles.ipynb', library=modules(['diagrams', 'classifier', 'unet', 'study'])
     output: figures('fig_11', 'fig_15', 'fig_16', 'fig_17', 'fig_20', 'fig_21', 'fig_22', 'fig_23')
     params: given=parameters('30_principles', results=OUT)
     log: f'{OUT}/notebooks/30_principles.ipynb'
@@ -166,7 +166,7 @@ rule tiles:
 
 # The chosen schedule, c, is trained for longer than what is only compared; `end` goes on from its weights.
 rule unet_run:
-    input: lambda w: before(w.schedule), notebook='nbs/study/160_unet_run.ipynb', library=modules(['networks', 'tiles', 'unet'])
+    input: lambda w: before(w.schedule), notebook='nbs/study/160_unet_run.ipynb', library=modules(['networks', 'tiles', 'unet', 'segmentations'])
     output: f'{OUT}/tables/unet/unet_{{schedule}}.csv', f'{OUT}/weights/unet_{{schedule}}.keras'
     params: given=lambda w: parameters('160_unet_run', results=OUT, name=f'unet_{w.schedule}', schedule=w.schedule.replace('_', ' '), **SCHEDULES[w.schedule])
     priority: 8
@@ -174,7 +174,7 @@ rule unet_run:
     shell: PAPERMILL
 
 rule hard_tiles:
-    input: f'{DATA}/index.csv', tables('splits'), f'{OUT}/tiles/tiles_truth.npz', f'{OUT}/weights/unet_end.keras', notebook='nbs/study/165_hard_tiles.ipynb', library=modules(['tiles', 'unet', 'counting', 'segmentations'])
+    input: f'{DATA}/index.csv', tables('splits'), f'{OUT}/tiles/tiles_truth.npz', f'{OUT}/weights/unet_end.keras', notebook='nbs/study/165_hard_tiles.ipynb', library=modules(['networks', 'tiles', 'unet', 'counting', 'segmentations'])
     output: f'{OUT}/tiles/tiles_hard.npz', tables('mistakes_hard'), figures('tiles_hard')
     params: given=parameters('165_hard_tiles', data=DATA, results=OUT)
     priority: 8
@@ -182,7 +182,7 @@ rule hard_tiles:
     shell: PAPERMILL
 
 rule unet:
-    input: expand(f'{OUT}/tables/unet/unet_{{schedule}}.csv', schedule=SCHEDULES), notebook='nbs/study/170_unet.ipynb', library=modules(PAGES)
+    input: expand(f'{OUT}/tables/unet/unet_{{schedule}}.csv', schedule=SCHEDULES), notebook='nbs/study/170_unet.ipynb', library=modules(['segmentations'], PAGES)
     output: tables('unet_training'), figures('fig_36', 'fig_37')
     params: given=parameters('170_unet', results=OUT)
     log: f'{OUT}/notebooks/170_unet.ipynb'
@@ -206,9 +206,9 @@ rule methods:
     shell: PAPERMILL
 
 rule ablation_run:
-    input: f'{OUT}/tiles/tiles_truth.npz', f'{OUT}/tiles/tiles_acas.npz', notebook='nbs/study/160_unet_run.ipynb', library=modules(['networks', 'tiles', 'unet'])
+    input: f'{OUT}/tiles/tiles_truth.npz', f'{OUT}/tiles/tiles_acas.npz', notebook='nbs/study/160_unet_run.ipynb', library=modules(['networks', 'tiles', 'unet', 'segmentations'])
     output: f'{OUT}/tables/unet/ablation_{{variant}}_{{seed}}.csv', f'{OUT}/weights/ablation_{{variant}}_{{seed}}.keras'
-    params: given=lambda w: parameters('160_unet_run', **{'results': OUT, 'name': f'ablation_{w.variant}_{w.seed}', 'seed': int(w.seed), 'epochs_scale': config['ablation']['epochs_scale'], **VARIANTS[w.variant]})
+    params: given=lambda w: parameters('160_unet_run', **{'results': OUT, 'name': f'ablation_{w.variant}_{w.seed}', 'seed': int(w.seed), **config['ablation']['given'], **VARIANTS[w.variant]})
     log: f'{OUT}/notebooks/160_ablation_{{variant}}_{{seed}}.ipynb'
     shell: PAPERMILL
 

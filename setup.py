@@ -17,7 +17,7 @@ setup(
     author=cfg['author'], author_email=cfg['author_email'], url=cfg['git_url'], license=licences[cfg['license']],
     long_description=readme.read_text(encoding='utf-8') if readme.exists() else cfg['description'],
     long_description_content_type='text/markdown',
-    packages=[name, thesis], package_dir={thesis: 'data/thesis'}, package_data={name: ['weights/*', 'sample/*', 'registries/*'], thesis: ['*.csv']},
+    packages=[name, thesis], package_dir={thesis: 'data/thesis'}, package_data={name: ['weights/*', 'registries/*'], thesis: ['*.csv']},
     python_requires=f">={cfg['min_python']}", install_requires=cfg['requirements'].split(),
     extras_require={k.removesuffix('_requirements'): v.split() for k, v in cfg.items() if k.endswith('_requirements')},
     entry_points={'console_scripts': cfg['console_scripts'].splitlines()},

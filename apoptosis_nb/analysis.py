@@ -60,6 +60,10 @@ def load_method(
     if method == 'both': return load_method('unet'), load_method('window')
     return dict(unet=load_segmenter, window=load_classifier)[method](weights or WEIGHTS[method])
 
+def _refuse_size(shape, pixel_size_um):
+    if pixel_size_um > COARSEST_UM: raise InputError(f'with pixels of {pixel_size_um:g} um a nucleus is no more than a dot; take images of {COARSEST_UM:g} um or less, or give the right pixel size')
+    if min(shape)*pixel_size_um < 2*RADIUS_UM: raise InputError(f'{shape[0]} x {shape[1]} px of {pixel_size_um:g} um are less than a nucleus; take a larger image, or give the right pixel size')
+
 def analyze_plane(
     plane, # (Y, X), any integer or float dtype
     pixel_size_um, # of the plane
@@ -70,9 +74,7 @@ def analyze_plane(
     estimated=False, # is the pixel size a guess?
 ): # counting.Counted; nuclei and labels are None where the method finds events alone
     "What one plane holds; a plane of one grey value holds nothing, whatever a network says of it"
-    width_um = min(plane.shape)*pixel_size_um
-    if pixel_size_um > COARSEST_UM: raise InputError(f'with pixels of {pixel_size_um:g} um a nucleus is no more than a dot; take images of {COARSEST_UM:g} um or less, or give the right pixel size')
-    if width_um < 2*RADIUS_UM: raise InputError(f'{plane.shape[0]} x {plane.shape[1]} px of {pixel_size_um:g} um are less than a nucleus; take a larger image, or give the right pixel size')
+    _refuse_size(plane.shape, pixel_size_um)
     flat = plane.min() == plane.max()
     if method == 'window':
         counted = _scan_plane(plane, pixel_size_um, network, core_px, stride_px)
@@ -100,7 +102,8 @@ def overlay_figure(
     "An image with what was found in it"
     step = -(-max(plane.shape)//OVERLAY_PX)
     shown = plane[::step, ::step]
-    fig, ax = figure(size=(9, 9*shown.shape[0]/shown.shape[1] + .9))
+    tall = shown.shape[0]/shown.shape[1]
+    fig, ax = figure(size=(9, 9*tall + .9) if tall < 2 else (max(18/tall, 5), 18.9)) # a narrow strip is not drawn as wide as a page
     words = f'apoptotic events: {len(counted.events)}'
     if counted.nuclei is not None: words = f'intact nuclei: {len(counted.nuclei)}, {words}, ratio: {counted.counts["apoptotic_ratio"]:.3f}'
     show_image(ax, shown, f'{title}\n{words}'.strip(), pixel_size_um*step)
@@ -128,6 +131,9 @@ def read_record(
     except (OSError, ValueError) as e: raise InputError(f'{path}: cannot be read ({e}); move it away, or choose another folder') from None
     return record if isinstance(record, dict) else {}
 
+def _folders_in(folder): # list of str: names of the folders in it that hold images
+    return [o.name for o in sorted(folder.iterdir()) if o.is_dir() and not o.name.startswith('.') and _images_in(o)]
+
 def _images_in(folder):
     ours = read_record(folder).get('files', []) # pictures that an earlier analysis wrote there
     return sorted(o for o in folder.iterdir() if o.suffix.lower() in SUFFIXES and not o.name.startswith('.') and not o.is_dir() and o.name not in ours)
@@ -139,7 +145,9 @@ def find_images(
     found = []
     for path in map(Path, paths):
         inside = _images_in(path) if path.is_dir() else [path]
-        if not inside: raise InputError(f'{path}: holds no image ({", ".join(SUFFIXES)}); name another folder, or the files')
+        if not inside:
+            deeper = _folders_in(path)
+            raise InputError(f'{path}: holds no image ({", ".join(SUFFIXES)}); name {"another folder, or the files" if not deeper else "the folders in it that do: " + ", ".join(deeper[:9])}')
         found += inside
     if not found: raise InputError('there are no images; name one at least')
     first = {}
@@ -169,14 +177,15 @@ def _remove_earlier(folder):
         if path.is_relative_to(folder.resolve()): path.unlink(missing_ok=True)
 
 def _refuse_losing(images, channel, pixel_size_um): # of `list_images`
-    "InputError where no image can be read: then earlier results are worth more than what would replace them"
+    "InputError where no image can be analysed: then earlier results are worth more than what would replace them"
     first = None
     for path, series, _ in images:
         try:
-            read_stack(path, channel, pixel_size_um, series)
+            stack = read_stack(path, channel, pixel_size_um, series)
+            if stack.pixel_size_um: _refuse_size(stack.pixels.shape[1:], stack.pixel_size_um)
             return
         except Exception as e: first = first or (str(e) if isinstance(e, InputError) else f'{path}: cannot be read ({e})')
-    raise InputError(f'{first}. No other image can be read either, so the earlier results were kept' if len(images) > 1 else f'{first}. The earlier results were kept')
+    raise InputError(f'{first}. No other image can be analysed either, so the earlier results were kept' if len(images) > 1 else f'{first}. The earlier results were kept')
 
 @contextmanager
 def _naming(path, name):
@@ -261,7 +270,8 @@ def analyze(
     quiet=False, # no progress bar
 ): # Analysis
     "Find and count the nuclei and events of many images"
-    folder, paths = check_out(out, overwrite), find_images(paths)
+    given = [*map(Path, paths)]
+    folder, paths = check_out(out, overwrite), find_images(given)
     if pixel_size_um is not None: check_pixel_size(pixel_size_um, 'pixel_size_um (in a shell --pixel-size)')
     method = method or usual_method(weights)
     network = load_method(method, weights)
@@ -277,6 +287,8 @@ def analyze(
     made = provenance(method=method, weights=str(weights or WEIGHTS.get(method, '')), pixel_size_um=pixel_size_um, channel=channel, core_px=core_px, stride_px=stride_px)
     parts, notes, files, faults = dict(images=[], events=[], nuclei=[]), [], [], {}
     if (folder/'corrections.csv').exists(): notes.append(f'{folder/"corrections.csv"} and the tables in {folder/"corrected"} are of the results that were replaced; a review takes the corrections only where the same was found again')
+    for o in given:
+        if o.is_dir() and (deeper := [p for p in _folders_in(o) if not folder.resolve().is_relative_to((o/p).resolve()) and o/p not in given]): notes.append(f'{o}: the images in its folders {", ".join(deeper[:9])} are not among these; name those folders too, if they are wanted')
     columns = dict(images=IMAGES, events=EVENTS, nuclei=NUCLEI)
     def keep(finished): # the tables as far as they go, and the record of them
         tables = {k: pd.concat([o for o in v if len(o)] or [pd.DataFrame()], ignore_index=True).reindex(columns=columns[k]).astype(WHOLE[k]) for k, v in parts.items()}

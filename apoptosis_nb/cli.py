@@ -104,7 +104,7 @@ def _say(compared): # conditions.Conditions
 
 @app.command()
 def analyze(
-    images: Annotated[list[Path], typer.Argument(help='TIFF, OME-TIFF, PNG, LIF, CZI or ND2 files, planes or stacks; or folders of them.')],
+    images: Annotated[list[Path], typer.Argument(readable=False, help='TIFF, OME-TIFF, PNG, LIF, CZI or ND2 files, planes or stacks; or folders of them (folders within are not looked into).')],
     out: Annotated[Path, typer.Option(help='Folder for the results.')],
     method: Annotated[Optional[Method], typer.Option(help='both: nuclei by the UNet, events by the window classifier, its score weighed with that of the UNet; unet: all by the UNet; window: events alone, by a sliding window; acas: classical steps without a network.', show_default='both, or what the weights are for')] = None,
     weights: Annotated[Optional[str], typer.Option(help="Name of a network that comes with the package, or a .keras file; the method's own unless given.")] = None,
@@ -183,7 +183,7 @@ def models(
     """
     with _plainly():
         from apoptosis_nb.core import InputError
-        from apoptosis_nb.model_cards import model_card, models_table
+        from apoptosis_nb.model_cards import model_card, models_table, short_number
         if export and not name: raise InputError('--export: which network? apoptosis-nb models lists them; name one, e.g. apoptosis-nb models unet --export unet.zip')
         if export:
             os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
@@ -193,7 +193,8 @@ def models(
         elif name: typer.echo(model_card(name), nl=False)
         else:
             for o in models_table().itertuples():
-                typer.echo(f'{o.name}: {o.finds}\n  --method {o.method} --weights {o.name}; {o.pixel_size_um:g} um a pixel, threshold {o.threshold:.3g}\n  {o.result}\n')
+                least = f'{"least score of an event" if o.method == "unet" else "threshold"} {short_number(o.threshold)}'
+                typer.echo(f'{o.name}: {o.finds}\n  --method {o.method} --weights {o.name}; {o.pixel_size_um:g} um a pixel, {least}\n  {o.result}\n')
             typer.echo('The whole card of one: apoptosis-nb models NAME')
 
 # %% ../nbs/90_cli.ipynb #f6100002

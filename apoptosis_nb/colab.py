@@ -8,6 +8,7 @@ __all__ = ['SETUP', 'OFFER', 'KEPT', 'DRIVE', 'REPOSITORY', 'LEFT_OUT', 'is_cola
 
 # %% ../nbs/37_colab.ipynb #f7000003
 import filecmp, json, re, shutil, subprocess, sys
+from itertools import count
 from pathlib import Path
 
 from .core import InputError
@@ -46,7 +47,9 @@ def gpu_names(): # list of str
 
 def _copy_beside(source, target): # what is there already keeps its content, under another name
     target = Path(target)
-    if target.exists() and not filecmp.cmp(source, target, shallow=False): target.replace(target.with_name(f'{target.name}.before'))
+    if target.exists() and not filecmp.cmp(source, target, shallow=False):
+        names = (target.with_name(f'{target.name}.before{n or ""}') for n in count())
+        target.replace(next(o for o in names if not o.exists()))
     return shutil.copy2(source, target)
 
 def keep_on_drive(
@@ -99,6 +102,8 @@ def run_study(
     "Run the study as far as a notebook, into `results` and `data/simulated` of the working folder; what is there already is not run again"
     study, tools = Path.cwd()/'.study', Path.cwd()/'.study/.tools'
     if not study.is_dir(): subprocess.run(['git', 'clone', '-q', '--depth', '1', REPOSITORY, str(study)], check=True)
+    runs = sorted(o.stem for o in (study/'config').glob('*.yaml'))
+    if run not in runs: raise InputError(f'run {run!r}: choose one of {", ".join(runs)}')
     rules = rules_of((study/'Snakefile').read_text(encoding='utf-8'), until)
     for name in ('results', 'data/simulated'):
         Path(name).mkdir(parents=True, exist_ok=True)
@@ -111,12 +116,13 @@ def run_study(
     def snakemake(*words, **options):
         started = f'import sys; sys.path.insert(0, {str(tools)!r}); from snakemake.cli import main; main()'
         return subprocess.run([sys.executable, '-c', started, '--configfile', f'config/{run}.yaml', *words], cwd=study, check=True, text=True, **options)
+    if list((study/'.snakemake/locks').glob('*')): snakemake('--cores', '1', '--quiet', 'all', '--unlock') # of a kernel that was stopped
     listed = snakemake('--list-rules', stdout=subprocess.PIPE).stdout.split()
     snakemake('--cores', str(cores), '--rerun-incomplete', '--quiet', 'rules', '--until', *(o for o in listed if re.fullmatch(rules, o)))
     print(f'The study has run as far as {until}: {Path("results", run)}')
 
 # %% ../nbs/37_colab.ipynb #f700000c
-LEFT_OUT = 'windows', 'tiles', 'training', 'logs' # of a run's results
+LEFT_OUT = 'windows', 'tiles', 'training' # of a run's results
 
 def pack(
     folder, # str or Path of results

@@ -18,14 +18,15 @@ from matplotlib.lines import Line2D
 
 from .analysis import IMAGES, analyze, check_out, find_images, read_record
 from .core import InputError, provenance, read_table, rng, write_atomically, write_json, write_table
-from .images import list_images
+from .images import list_images, without_time
 from .plots import figure
 from .spheroids import apoptotic_ratio
 from .statistics import MEASURES, TESTS, condition_table, sample_style, smallest_p, spheroid_means, superplot
 
 # %% ../nbs/31_conditions.ipynb #c3100006
 GROUPS = ['image', 'sample', 'condition', 'spheroid']
-OTHER_NAMES = dict(file='image', filename='image', replicate='sample', experiment='sample', treatment='condition', well='spheroid')
+OTHER_NAMES = dict(file='image', filename='image', replicate='sample', experiment='sample', donor='sample', patient='sample', day='sample', plate='sample', treatment='condition',
+                   well='spheroid', spheroids='spheroid', spheroid_id='spheroid')
 
 def _text(cell): # a number of a spreadsheet's column with gaps is a float
     return '' if pd.isna(cell) else str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell).strip()
@@ -38,6 +39,7 @@ def _read_text(path): # pd.DataFrame of str
     if not path.is_file(): raise InputError(f'{path}: there is no such table of groups; check the path')
     try: lines = path.read_text(encoding='utf-8-sig').splitlines()
     except UnicodeDecodeError: raise InputError(f'{path}: not a table as text in UTF-8; save it as CSV UTF-8') from None
+    if lines and re.fullmatch('sep=.', lines[0].strip()): lines = lines[1:] # Excel's word to itself
     first = next((o for o in lines if o.strip()), '')
     rows = [o for o in csv.reader(lines, delimiter=max(',;\t', key=first.count)) if any(map(str.strip, o))]
     if len(rows) < 2: raise InputError(f'{path}: the table of groups has no rows; give one an image, under the header image,condition,spheroid')
@@ -45,21 +47,25 @@ def _read_text(path): # pd.DataFrame of str
         if len(o) != len(rows[0]): raise InputError(f'{path}: the row {",".join(o)} has {len(o)} cells, the header {len(rows[0])}; make them equal')
     return pd.DataFrame(rows[1:], columns=rows[0])
 
-def read_groups(
-    groups, # str or Path of a table with the columns image, condition and, if you like, spheroid (or well) and sample (or replicate, experiment); or such a pd.DataFrame
-): # pd.DataFrame GROUPS of str, '' where a column is not given
-    "The groups as text, complete; InputError where a cell is empty or a column lacks"
+def _read_groups(groups): # pd.DataFrame as of `read_groups`; list of str, the columns that mean nothing here
     table, name = (groups, 'the table of groups') if isinstance(groups, pd.DataFrame) else (_read_text(Path(groups).expanduser()), groups)
-    columns = [OTHER_NAMES.get(o, o) for o in (str(o).strip().lower() for o in table.columns)]
+    columns = [OTHER_NAMES.get(o, o) for o in (re.sub(r'[\s-]+', '_', str(o).strip().lower()) for o in table.columns)]
     for o in GROUPS:
         if columns.count(o) > 1: raise InputError(f'{name}: the columns {_listed(c for c, k in zip(table.columns, columns) if k == o)} both mean {o}; keep one')
         if o in ('image', 'condition') and o not in columns: raise InputError(f'{name}: lacks the column {o}; it has {", ".join(map(str, table.columns))}. A row an image, e.g. image,condition,spheroid')
+    unused = [str(c) for c, k in zip(table.columns, columns) if k not in GROUPS]
     table = table.set_axis(columns, axis=1).reindex(columns=GROUPS).map(_text)
     for o in GROUPS:
         empty = table[o] == ''
         if empty.any() and (o in ('image', 'condition') or not empty.all()):
             raise InputError(f'{name}: {o} is empty in the row of {_listed(table.image[empty].mask(table.image == "", "no image"))}; fill it in, or take out the row of an image that does not belong in the comparison')
-    return table
+    return table, unused
+
+def read_groups(
+    groups, # str or Path of a table with the columns image, condition and, if you like, spheroid (or well) and sample (or replicate, experiment); or such a pd.DataFrame
+): # pd.DataFrame GROUPS of str, '' where a column is not given
+    "The groups as text, complete; InputError where a cell is empty or a column lacks"
+    return _read_groups(groups)[0]
 
 # %% ../nbs/31_conditions.ipynb #c3100009
 EXAMPLE = '{sample}_{condition}_{spheroid}_*.tif'
@@ -88,7 +94,7 @@ def match_names(
 ): # pd.DataFrame GROUPS of str, '' where the pattern has no such part; the names that fit; InputError where none does
     "Conditions and spheroids from file names"
     meant, names = name_pattern(pattern), list(names)
-    found = [(o, m.groupdict()) for o in names if (m := meant.fullmatch(_bare(o)))]
+    found = [(o, m.groupdict()) for o in names if (m := meant.fullmatch(_bare(o)) or meant.fullmatch(_bare(without_time(o))))]
     if not found: raise InputError(f'pattern {pattern}: fits none of the {len(names)} images, e.g. {_listed(names, 1)}; {RULES}')
     return pd.DataFrame([dict(image=o, **parts) for o, parts in found]).reindex(columns=GROUPS).fillna('')
 
@@ -105,12 +111,13 @@ def _natural(text): return [(0, int(o), '') if o.isdigit() else (1, 0, o.lower()
 def _meant(image, names): # list of those of the names that an image of a table means
     image = image.replace('\\', '/')
     last = lambda o: o.replace('\\', '/').rsplit('/', 1)[-1]
-    for same in (lambda o: o == image, lambda o: o.endswith((f'/{image}', f': {image}')), lambda o: o.startswith(f'{image}: '), lambda o: last(o) == last(image), lambda o: _bare(last(o)) == _bare(last(image))):
+    for same in (lambda o: o == image, lambda o: o.endswith((f'/{image}', f': {image}')), lambda o: o.startswith(f'{image}: '), lambda o: last(o) == last(image), lambda o: _bare(last(o)) == last(image), lambda o: _bare(last(o)) == _bare(last(image))):
         if found := [o for o in names if same(o)]: return found
     return []
 
 def _match_table(names, groups, notes): # pd.DataFrame GROUPS with the images' own names
-    table, name = read_groups(groups), 'the table of groups' if isinstance(groups, pd.DataFrame) else groups
+    (table, unused), name = _read_groups(groups), 'the table of groups' if isinstance(groups, pd.DataFrame) else groups
+    if unused: notes.append(f'{name}: of column {_listed(unused, 20)} no use is made; those that are known are {", ".join(GROUPS)}, and {", ".join(OTHER_NAMES)} for them')
     found = [_meant(o, names) for o in table.image]
     for image, o in zip(table.image, found):
         if len(o) > 1 and not all(a.startswith(f'{image}: ') for a in o): raise InputError(f'{name}: {image} means {len(o)} images, {_listed(o)}; give it by one of these names')
@@ -140,8 +147,8 @@ def assign_groups(
     alone = [o for o in names if o not in set(table.image)]
     if alone: notes.append(f'{_listed(alone)} {"has" if len(alone) == 1 else "have"} no group, and {"is" if len(alone) == 1 else "are"} left out of the comparison' + ('' if pattern is None else f'; {pattern} fits {table.image[0]} as ' + ', '.join(f'{o} {table[o][0]}' for o in GROUPS[1:] if table[o][0])))
     if (table.spheroid == '').all():
-        table = table.assign(spheroid=table.image)
-        notes.append('no spheroid is given: each image is taken for one spheroid')
+        table = table.assign(spheroid=table.image.map(without_time))
+        notes.append('no spheroid is given: each image is taken for one spheroid' + (', with all its points in time' if (table.spheroid != table.image).any() else ''))
     several = table.groupby(['sample', 'spheroid']).condition.nunique()
     if (several > 1).any():
         again = sorted(set(several[several > 1].index.get_level_values('spheroid')), key=_natural)
@@ -230,7 +237,10 @@ def compare_conditions(
     absent = [o for o in groups.conditions if not (planes.condition == o).any()]
     if absent: notes.append(f'condition {_listed(absent)}: no image could be analysed, so it is not compared')
     area = planes.height_px*planes.width_px*planes.pixel_size_um**2
-    if area.max() > 1.1*area.min(): notes.append(f'the planes differ in size, from {area.min()/1e6:.2g} to {area.max()/1e6:.2g} mm2: counts per slice differ with them, ratios do not')
+    if area.max() > 1.1*area.min():
+        alike = planes[['height_px', 'width_px']].drop_duplicates().shape[0] == 1
+        notes.append(f'the planes differ in size, from {area.min()/1e6:.2g} to {area.max()/1e6:.2g} mm2: counts per slice differ with them, ratios do not'
+                     + ('. All have as many px, only their pixel sizes differ, as they do where each is estimated; if one microscope took them, analyse again with its pixel size (pixel_size_um, in a shell --pixel-size)' if alike else ''))
     spheroids = spheroid_means(planes, events.merge(planes[['image', 'spheroid_id']].drop_duplicates(), on='image'), 'condition')
     of_spheroid = planes.groupby('spheroid_id')
     spheroids = spheroids.assign(spheroid=spheroids.spheroid_id.map(of_spheroid.spheroid.first()), images=spheroids.spheroid_id.map(of_spheroid.image.agg(lambda o: '; '.join(o.unique()))))
@@ -289,6 +299,7 @@ def compare(
     images, events = read_table(folder/'images.csv', ['image', 'z', 'height_px', 'width_px', 'pixel_size_um', *MEASURES[:3], 'error']), read_table(folder/'events.csv', ['image', 'distance_um'])
     made = compare_conditions(images, events, assign_groups(images.image, groups, pattern, control), test)
     record = read_record(folder)
+    if (folder/'corrected'/'images.csv').exists(): made.notes.append(f'these are the counts before the corrections of the review; those after them are compared by the folder {folder/"corrected"}')
     if record.get('finished') is False: made.notes.append('the analysis was stopped before its end: images that it did not come to are not compared')
     named = None if groups is None else 'a table' if isinstance(groups, pd.DataFrame) else groups
     record['conditions'] = dict(provenance(groups=named, pattern=pattern, control=control, test=test), notes=made.notes)

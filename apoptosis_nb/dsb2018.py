@@ -33,6 +33,7 @@ def fetch(
 ): # Path of the folder with `images` and `masks`
     "Download the images, unless they are there, and check them"
     folder = Path(folder or cache_folder()/'dsb2018')
+    folder.mkdir(parents=True, exist_ok=True)
     registry = read_registry() if registry is None else registry
     pooch.get_logger().setLevel(logging.WARNING)
     if all((folder/o).is_file() and _digest(folder/o) == digest for o, digest in registry.items()): return folder

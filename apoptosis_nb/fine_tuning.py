@@ -22,7 +22,7 @@ from .conditions import assign_groups, match_names, read_groups
 from .core import InputError, cache_folder, data_folder, rng
 from .dsb2018 import image_split, load_dsb2018
 from .evaluation import EVENT_UM, match_events, score_events, score_together
-from .images import PIXEL_SIZE_UM, file_and_series, read_plane
+from .images import PIXEL_SIZE_UM, file_and_series, read_plane, without_time
 from .instances import class_iou
 from .mitocheck import CROP_PX, load_mitocheck, plate_split
 from .real_images import NEAR_PX, Seen, cell_mask, composed_tiles, count_seen, outlined_tiles
@@ -109,7 +109,7 @@ class Marked:
 
 def _units(names, groups, pattern): # dict name -> unit, notes
     names = list(dict.fromkeys(names))
-    if groups is None and pattern is None: return {o: re.sub(r'(: |, )time \d+$', '', o) for o in names}, []
+    if groups is None and pattern is None: return {o: without_time(o) for o in names}, []
     condition = (match_names(names, pattern) if groups is None else read_groups(groups)).condition.iloc[0] # none is compared with another here
     found = assign_groups(names, groups, pattern, control=condition)
     return {o.image: ' '.join(filter(None, (o.sample, o.condition, o.spheroid))) for o in found.table.itertuples()}, found.notes

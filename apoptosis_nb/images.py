@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['PIXEL_SIZE_UM', 'UM', 'KINDS', 'READERS', 'SPREAD', 'OPENERS', 'OME_TYPES', 'check_pixel_size', 'Stack', 'Series',
-           'list_series', 'read_stack', 'read_plane', 'write_stack', 'list_images', 'file_and_series', 'file_stems']
+           'list_series', 'read_stack', 'read_plane', 'write_stack', 'list_images', 'file_and_series', 'without_time',
+           'file_stems']
 
 # %% ../nbs/01_images.ipynb #01db60e9
 import hashlib, logging, math, re, uuid, warnings
@@ -53,13 +54,11 @@ def _tag_sizes(tif, page):
         n, unit = page.tags[tag].value
         return unit / n if n and unit else None
     y, x = size('YResolution'), size('XResolution')
-    if tif.is_imagej:
-        um = UM.get(str(imagej.get('unit', '')).lower())
-        return tuple(o * um if o and um else None for o in (y, x, imagej.get('spacing')))
-    um = {2: 25400, 3: 1e4}.get(int(page.tags['ResolutionUnit'].value)) if 'ResolutionUnit' in page.tags else None
-    y, x = (o * um if o and um else None for o in (y, x))
-    if x and not .01 <= x <= 10: y = x = None
-    return y, x, None
+    unit = str(imagej.get('unit', '')).lower()
+    print_size = not tif.is_imagej or unit in ('inch', 'in', 'cm') # of a page more often than of a pixel: believed where it is plausible
+    um = UM.get(unit) if tif.is_imagej else {2: 25400, 3: 1e4}.get(int(page.tags['ResolutionUnit'].value)) if 'ResolutionUnit' in page.tags else None
+    y, x, z = (o * um if o and um else None for o in (y, x, imagej.get('spacing')))
+    return (None, None, z) if print_size and x and not .01 <= x <= 10 else (y, x, z)
 
 def _sizes(y, x, z, path, pixel_size_um):
     "pixel size and distance of planes in um, None where unknown; `pixel_size_um` overrides what the file says"
@@ -137,6 +136,7 @@ class _Image:
     um: tuple # size of y, x, z, None where the file does not say
     plane: callable # index of each axis -> (Y, X), or (Y, X, S) where pixels are colours
     colours: bool = False
+    alpha: int = 0 # samples of a pixel, the last ones, that say how opaque it is
 
 def _check_whole(series, tif, path):
     if any(o is None for o in series.pages): raise InputError(f'{path}: lacks planes that its header lists; the file is truncated or one of several: copy it again, whole')
@@ -171,7 +171,8 @@ def _tiff_image(tif, series, element, path): # element: its Image in the XML of 
     if element is not None: names = [o.get('Name') for o in element.findall('.//{*}Channel')]
     if tif.is_imagej: names = [str(o).splitlines()[0] if str(o) else '' for o in tif.imagej_metadata.get('Labels', [])]
     um = _tag_sizes(tif, tif.pages[0]) if element is None else _ome_sizes(element)
-    return _Image(''.join(axes[i] for i in lead), lengths, tuple(shape[axes.index(a)] for a in 'YX'), names, um, plane, 'S' in page_axes)
+    opaque = [o for o in series.keyframe.extrasamples if int(o) in (1, 2)] if 'S' in page_axes else []
+    return _Image(''.join(axes[i] for i in lead), lengths, tuple(shape[axes.index(a)] for a in 'YX'), names, um, plane, 'S' in page_axes, len(opaque))
 
 def _elements(tif, series): # the Image of each series in the XML, which may list images that the file does not hold
     images = ElementTree.fromstring(tif.ome_metadata).findall('{*}Image') if tif.is_ome else []
@@ -197,7 +198,7 @@ def _other(path):
             if getattr(image, 'n_frames', 1) > 1: raise InputError(f'{path}: holds {image.n_frames} frames; save it as a TIFF stack')
             colours = len(image.getbands()) > 1 or image.mode == 'P'
             def plane(index): return np.asarray(image.convert('RGB') if image.mode == 'P' else image)
-            yield [('', lambda: _Image('', (), image.size[::-1], [], (None,) * 3, plane, colours))]
+            yield [('', lambda: _Image('', (), image.size[::-1], [], (None,) * 3, plane, colours, 'A' in image.getbands()))]
     except Image.UnidentifiedImageError:
         raise InputError(f'{path}: not an image that can be read here; export it as TIFF, OME-TIFF or PNG, e.g. with ImageJ') from None
 
@@ -216,7 +217,7 @@ def _lif_image(image, path):
     channels = sorted(about.findall('./Channels/ChannelDescription'), key=lambda o: int(o.get('BytesInc')))
     dyes = [{p.findtext('Key'): p.findtext('Value') for p in o.findall('ChannelProperty')}.get('DyeName') for o in channels]
     names = [d or o.get('LUTName') for d, o in zip(dyes, channels)]
-    return _Image(''.join(axes), tuple(sizes[a] for a in axes), (sizes['Y'], sizes['X']), names, (um['2'], um['1'], um['3']), lambda index: whole()[index], colours)
+    return _Image(''.join(axes), tuple(sizes[a] for a in axes), (sizes['Y'], sizes['X']), names, (um['2'], um['1'], um['3']), lambda index: whole()[index], colours, sizes.get('S') == 4)
 
 @contextmanager
 def _lif(path):
@@ -292,7 +293,7 @@ def _nd2_image(nd2, axes, frames, path): # frames: index of each axis -> number 
         frame = np.moveaxis(nd2.read_frame(number).reshape(-1, *shape, samples), 3, 1)
         return np.moveaxis(frame[index[-1]], 0, -1) if colours else frame.reshape(n_channels, *shape)[index[-1]]
     lengths = [1 + max(o[i] for o in frames) for i in range(len(axes))]
-    return _Image(''.join(axes) + 'C', (*lengths, n_channels), shape, channels, (um[1], um[0], um[2]), plane, colours)
+    return _Image(''.join(axes) + 'C', (*lengths, n_channels), shape, channels, (um[1], um[0], um[2]), plane, colours, samples == 4)
 
 @contextmanager
 def _nd2(path):
@@ -342,13 +343,15 @@ def _indices(image, places, channel, z, path):
     chosen = _choose(None if image.colours else channel, names if len(names) == n_channels else [''] * n_channels, path)
     return [tuple(p if a in deep else chosen if a == 'C' else places.get(a, 0) for a in image.axes) for p in (range(depth) if z is None else [z])]
 
-def _grey(plane, channel, path):
-    "The grey plane of a page of colours"
+def _grey(plane, channel, alpha, path):
+    "The grey plane of a page of several samples a pixel"
     samples = np.moveaxis(plane, -1, 0)
-    colours = samples[:3] if len(samples) > 2 else samples[:1]
-    if channel is not None: return samples[_choose(channel, ['red', 'green', 'blue', 'alpha'][:len(samples)] if len(samples) in (3, 4) else [''] * len(samples), path)]
-    lit = [o for o in colours if o.any()] or colours[:1] # a green picture is its green channel
+    colours = samples[:len(samples) - alpha]
+    names = ['red', 'green', 'blue', 'alpha'][:len(samples)] if len(samples) == 3 or len(samples) == 4 and alpha else [''] * len(samples)
+    if channel is not None: return samples[_choose(channel, names, path)]
+    lit = [o for o in colours if o.min() != o.max()] or colours[:1] # a green picture is its green channel
     if all((o == lit[0]).all() for o in lit): return lit[0]
+    if len(colours) != 3: return samples[_choose(None, names, path)] # which says that one must be chosen
     raise InputError(f'{path}: this is an RGB photograph, not an image of one fluorescence channel; save the channel of the nuclei as grey '
                      'values, or choose its colour with channel= (0 red, 1 green, 2 blue)')
 
@@ -392,7 +395,7 @@ def _read(path, channel, pixel_size_um, z, series): # pixels, pixel size, z step
             name, (_, make, places) = names[number], found[number]
             image = make()
             planes = [image.plane(o) for o in _indices(image, places, channel, z, path)]
-            if image.colours: planes = [_grey(o, channel, path) for o in planes]
+            if image.colours: planes = [_grey(o, channel, image.alpha, path) for o in planes]
             pixels, sizes = np.stack(planes), _sizes(*image.um, path, pixel_size_um)
         if pixels.dtype == bool: pixels = pixels.astype(np.uint8)
         if pixels.ndim != 3 or not pixels.size: raise InputError(f'{path}: has no pixels (shape {pixels.shape}); export it again')
@@ -480,8 +483,17 @@ def file_and_series(
     name, # str, of `list_images`
 ): # str, the file; str, the image in it, or None where it is the only one
     "What an image's name is made of"
-    file, colon, series = name.partition(': ')
-    return file, series if colon else None
+    split = re.match(r'(.*?\.\w{2,5}): (.+)', name) # a colon may be in the file's own name
+    if split is None and not re.search(r'\.\w{2,5}$', name): split = re.match('(.*?): (.+)', name) # a file without an ending
+    return split.groups() if split else (name, None)
+
+def without_time(
+    name, # str, of `list_images`
+): # str
+    "An image's name without its point in time: of the same thing for all points"
+    file, series = file_and_series(name)
+    others = [o for o in (series or '').split(', ') if o and not re.fullmatch(r'time \d+', o)]
+    return f'{file}: {", ".join(others)}' if others else file
 
 def file_stems(
     names, # iterable of str, all names of `list_images`, in its order

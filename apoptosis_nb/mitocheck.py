@@ -38,6 +38,7 @@ def fetch(
 ): # Path of the folder with the class folders
     "Download the crops that are missing, check all of them"
     folder = Path(folder or cache_folder()/'mitocheck')
+    folder.mkdir(parents=True, exist_ok=True)
     registry = read_registry() if registry is None else registry
     pooch.get_logger().setLevel(logging.WARNING)  # one line a file is too much
     store = pooch.create(folder, address, registry=registry, retry_if_failed=0)

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['METHODS', 'PAPERS', 'SIMULATED', 'TOGETHER', 'FIELDS', 'ALONE', 'FACTS', 'EVENTS', 'CELLS', 'NUCLEI', 'PIXELS',
            'TRAINING', 'TESTED', 'COUNTS', 'COUNTED', 'BOTH', 'ONE', 'WINDOWS', 'PAIR', 'SOURCES', 'RESULTS',
-           'COUNTING', 'USE', 'file_hash', 'collect_results', 'write_results', 'network_results', 'describe_network',
-           'main_result', 'model_card', 'models_table']
+           'COUNTING', 'USE', 'file_hash', 'collect_results', 'write_results', 'network_results', 'short_number',
+           'describe_network', 'main_result', 'model_card', 'models_table']
 
 # %% ../nbs/33_model_cards.ipynb #e3770003
 import hashlib
@@ -157,7 +157,11 @@ def _preprocessing(about):
     if about.get('crop_log_odds'): of_crops.append(f'{about["crop_log_odds"]:.2g} is added to its log odds, because events are more frequent among crops')
     return f'of crops: {"; ".join(of_crops)}. Of whole images: {ways[about["normalisation"]]}'
 
-def _number(value): return f'{value:.0f}' if float(value).is_integer() else f'{value:.3g}'
+def short_number(
+    value, # float
+): # str
+    "Three digits, and as many as it takes where a share is nearly 1"
+    return f'{value:.0f}' if float(value).is_integer() else f'{value:.3g}' if not .9995 <= value < 1 else f'1 - {1 - value:.2g}'
 
 def describe_network(
     name_or_path, # str or Path: a packaged network's name or a .keras file
@@ -173,7 +177,7 @@ def main_result(
     results, # pd.DataFrame of `network_results`
 ): # str
     "The first line of what was measured"
-    return f'{results.measure[0]} {_number(results.value[0])} on {results.tested_on[0]}' if len(results) else 'not measured'
+    return f'{results.measure[0]} {short_number(results.value[0])} on {results.tested_on[0]}' if len(results) else 'not measured'
 
 def model_card(
     name_or_path, # str or Path: a packaged network's name or a .keras file
@@ -181,12 +185,12 @@ def model_card(
     "What one should know before one uses a network"
     o = describe_network(name_or_path)
     about, facts, results, unknown = o['about'], o['facts'], o['results'], 'Not said: this network is not one that comes with the package.'
-    counts = [f'- {COUNTING.get(k, k)}: {_number(v)} (`{k}`)' for k, v in about.get('counting', {}).items()]
+    counts = [f'- {COUNTING.get(k, k)}: {short_number(v)} (`{k}`)' for k, v in about.get('counting', {}).items()]
     if counts: counts.append('- a nucleus reaches as far as its light is half as strong as within (`counting.outline_nuclei`)')
-    if 'threshold' in about: counts = [f"- a window is positive from a probability of {_number(about['threshold'])} on" + ('; events are looked at a second time' if about.get('second_look') else '')]
-    if 'both' in about: counts.append(f"- with the UNet (`both`): the UNet's log odds weigh {_number(about['both']['unet_share'])}, and an event has a score of {_number(about['both']['threshold'])} or more")
-    measured = ['| tested on | measure | value | table of the run |', '| --- | --- | --- | --- |', *(f'| {r.tested_on} | {r.measure} | {_number(r.value)} | {r.table} |' for r in results.itertuples())]
-    trained = ', '.join([f'{k} {about[k]}' for k in ('loss', 'beta', 'seed') if k in about] + [f'{k} {_number(v)}' for k, v in o['training'].items()])
+    if 'threshold' in about: counts = [f"- a window is positive from a probability of {short_number(about['threshold'])} on" + ('; events are looked at a second time' if about.get('second_look') else '')]
+    if 'both' in about: counts.append(f"- with the UNet (`both`): the UNet's log odds weigh {short_number(about['both']['unet_share'])}, and an event has a score of {short_number(about['both']['threshold'])} or more")
+    measured = ['| tested on | measure | value | table of the run |', '| --- | --- | --- | --- |', *(f'| {r.tested_on} | {r.measure} | {short_number(r.value)} | {r.table} |' for r in results.itertuples())]
+    trained = ', '.join([f'{k} {about[k]}' for k in ('loss', 'beta', 'seed') if k in about] + [f'{k} {short_number(v)}' for k, v in o['training'].items()])
     sections = [f"# {o['name']}", f"> Finds {facts['finds']}" if facts else '> A network that was trained with this package',
         f"- method: `{o['method']}`, as in `apoptosis-nb analyze --method {o['method']} --weights {o['name']}`\n- in: planes of chromatin, {about['pixel_size_um']:g} um a pixel; `analyze` resizes others to it\n"
         f"- pre-processing: {_preprocessing(about)}\n- out: {'for each pixel the probabilities of background, intact, apoptotic' if o['method'] == 'unet' else 'for each window the probability of apoptosis'}",

@@ -164,15 +164,13 @@ def preprocessing_figure(
 # %% ../nbs/20_plots.ipynb #04d61669
 def training_figure(
     history, # pd.DataFrame, a row an epoch: loss, val_loss, accuracy, val_accuracy, …, learning_rate; `epoch` counts from 1
-    best_epoch=None, # the epoch that was kept; default: the one with the highest score, or without scores the one with the lowest validation loss
     thesis=None, # {'training': dict metric -> value, 'validation': the same}, drawn as dotted lines
     title='', # written above
 ): # matplotlib Figure
     "Figs. 24 and 30: loss, accuracy, precision, recall and learning rate of each epoch"
     epoch = history.epoch if 'epoch' in history else np.arange(1, len(history)+1)
-    rate = next((o for o in ('learning_rate', 'lr') if o in history), None)
     metrics = [o for o in ('loss', 'accuracy', 'precision', 'recall') if o in history]
-    if best_epoch is None and 'val_loss' in history: best_epoch = int(np.asarray(epoch)[history.score.argmax() if 'score' in history else history.val_loss.argmin()])
+    kept = int(np.asarray(epoch)[history.score.argmax() if 'score' in history else history.val_loss.argmin()]) if 'val_loss' in history else None # the highest score, or without scores the lowest validation loss
     fig, axes = figure(2, 3, (12, 6.2))
     axes = axes.ravel()
     for ax, letter, metric in zip(axes, 'abcd', metrics):
@@ -180,14 +178,14 @@ def training_figure(
             if column not in history: continue
             ax.plot(epoch, history[column], color=colour, ls=style, lw=1.6, label=name)
             if thesis and metric in thesis.get(name, {}): ax.axhline(thesis[name][metric], color=colour, ls=':', lw=1.4, label=f'thesis, {name}: {thesis[name][metric]:.4f}')
-        if best_epoch is not None: ax.axvline(best_epoch, color=GREY, lw=1, label=f'kept: epoch {best_epoch}')
+        if kept is not None: ax.axvline(kept, color=GREY, lw=1, label=f'kept: epoch {kept}')
         ax.set(title=f'{letter}. {metric.capitalize()}', xlabel='epoch')
         if metric == 'loss': ax.set_yscale('log')
         ax.legend(frameon=False, fontsize=8)
-    if rate:
-        axes[len(metrics)].plot(epoch, history[rate], color='k', lw=1.8)
+    if 'learning_rate' in history:
+        axes[len(metrics)].plot(epoch, history.learning_rate, color='k', lw=1.8)
         axes[len(metrics)].set(title=f'{"abcde"[len(metrics)]}. Learning rate', xlabel='epoch', ylim=(0, None))
-    for ax in axes[len(metrics)+bool(rate):]: ax.remove()
+    for ax in axes[len(metrics)+('learning_rate' in history):]: ax.remove()
     _plain_axes(axes)
     fig.suptitle(title)
     return fig
@@ -391,8 +389,7 @@ def bar_figure(
 def gallery_figure(
     windows, # (N, h, w), any number dtype
     classes, # (N,) names, one a window: one row each, in the order they come
-    probabilities=None, # (N,) 0 to 1, written below
-    wrong=None, # (N,) bool: windows to frame
+    prepared=False, # from 0 to 1 already: shown as they are
     columns=8, # windows a row, the first ones of each class
     title='', # written above
 ): # matplotlib Figure
@@ -404,11 +401,7 @@ def gallery_figure(
         for ax in row: bare(ax)
         _label(row[0], f'{name}\n({(classes == name).sum()})')
         for ax, i in zip(row[1:], np.flatnonzero(classes == name)[:columns]):
-            ax.imshow(display(windows[i], 1, 99.9), cmap='gray', vmin=0, vmax=1)
-            if probabilities is not None: ax.text(.5, -.03, f'{probabilities[i]:.2f}', ha='center', va='top', transform=ax.transAxes, fontsize=8)
-            if wrong is not None and wrong[i]:
-                h, w = np.shape(windows[i])
-                ax.add_patch(Rectangle((-.5, -.5), w, h, fill=False, ec=ORANGE, lw=3))
+            ax.imshow(np.asarray(windows[i], np.float32) if prepared else display(windows[i], 1, 99.9), cmap='gray', vmin=0, vmax=1)
     fig.suptitle(title)
     return fig
 
@@ -480,7 +473,7 @@ def iou_training_figure(
 CLASS_COLOURS = ListedColormap(['black', '#4C8EB8', '#FF9F1C'])
 
 def mask_figure(
-    panels, # dict of a title -> (Y, X) image, or integer mask of classes, or ('objects', (Y, X) labels)
+    panels, # dict of a title -> (Y, X) image, or uint8 mask of classes (0, 1, 2), or ('objects', (Y, X) labels)
     pixel_size_um=None, # µm per px
     events=None, # dict of a title -> (N, 2) y, x in px to circle in that panel
     radius_um=20, # of the circles
@@ -515,7 +508,7 @@ def agreement_figure(
     for ax, column in zip(axes[0], columns):
         for (method, table), colour, shape in zip(tables.items(), cycle((BLUE, ORANGE, GREEN, PURPLE, RED)), cycle('o^sDv')):
             if table[column].notna().any(): ax.plot(table[f'{column}_truth'], table[column], shape, color=colour, ms=4, alpha=.6, mew=0, label=method)
-        top = max(max(t[column].max(), t[f'{column}_truth'].max()) for t in tables.values() if t[column].notna().any())
+        top = max((max(t[column].max(), t[f'{column}_truth'].max()) for t in tables.values() if t[column].notna().any()), default=1)
         ax.plot([0, top], [0, top], color=GREY, lw=1, zorder=0)
         ax.set(title=column.replace('n_', 'count, ').replace('_', ' '), xlabel='truth', ylabel='found')
         ax.legend(frameon=False, fontsize=8)

@@ -175,8 +175,8 @@ def doubts(
     low, middle, high, top = *np.percentile(plane, [1, 50, 99]), plane.max()
     full = float((plane == top).mean())
     if low == high: return []
-    if full > .01: return [f'{full:.0%} of its pixels have the greatest value, {top:g}: it is overexposed, or a mask; what is bright cannot be told apart there']
-    return ['it is brighter between its objects than in them: invert it, if these are the nuclei'] if (middle - low)/(high - low) > .6 else []
+    if (middle - low)/(high - low) > .6: return ['it is brighter between its objects than in them: invert it, if these are the nuclei']
+    return [f'{full:.0%} of its pixels have the greatest value, {top:g}: it is overexposed, or a mask; what is bright cannot be told apart there'] if full > .01 else []
 
 # %% ../nbs/07_preprocessing.ipynb #a9000006
 RADIUS_UM = 6. # of the largest disc in a typical nucleus

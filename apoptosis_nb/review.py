@@ -10,6 +10,7 @@ __all__ = ['WHOLE', 'KEY', 'CORRECTIONS', 'ACTIONS', 'OTHER', 'NAMES', 'AGREEMEN
 
 # %% ../nbs/32_review.ipynb #e3200003
 import base64, io, json
+from itertools import takewhile
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cache
@@ -336,11 +337,14 @@ def find_image(
 ): # Path
     "The file of an analysed image"
     name = file_and_series(name)[0]
-    given = [] if images is None else [images] if isinstance(images, str | Path) else images
-    candidates = [p for o in map(Path, given) for p in ((o/name, o/Path(name).name) if o.is_dir() else (o,))] + [Path(name)]
-    found = next((o for o in candidates if o.name == Path(name).name and o.is_file()), None)
-    if found is None: raise InputError(f'{name}: is not in {", ".join(map(str, given)) or "the current folder"}; give images=, the folder of the images that were analysed')
-    return found
+    given, wanted = [] if images is None else [images] if isinstance(images, str | Path) else list(images), Path(name).parts[::-1]
+    candidates = [p for o in map(Path, given) for p in ((o/name, o/wanted[0]) if o.is_dir() else (o,))] + [Path(name)]
+    alike = {o: sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(o.absolute().parts[::-1], wanted))) for o in candidates if o.is_file()}
+    best = max(alike.values(), default=0) # how many folders of the name it has, and the file's own name
+    found = [o for o, n in alike.items() if n == best]
+    if best < min(2, len(wanted)): raise InputError(f'{name}: is not in {", ".join(map(str, given)) or "the current folder"}; give images=, the folder of the images that were analysed') # a folder in a name tells files of one name apart
+    if len({o.resolve() for o in found}) > 1: raise InputError(f'{name}: may be {found[0]} or {found[1]}; give images= with one of them')
+    return found[0]
 
 OVERVIEW_PX = 640 # longest edge of the whole plane as it is shown
 

@@ -9,6 +9,7 @@ __all__ = ['MEASURES', 'UNIT', 'APART', 'TESTS', 'EFFECT', 'spheroid_means', 'pe
 
 # %% ../nbs/22_statistics.ipynb #1b48f27a
 import math, textwrap
+from itertools import combinations
 
 import numpy as np, pandas as pd
 from matplotlib import colormaps
@@ -53,11 +54,23 @@ def _within_weights(treated, sample):
         total += share
     return weights/total if total else None
 
+def _ways(treated, sample): # int, in how many ways the spheroids of each sample can be given as many treatments
+    return math.prod(math.comb(int((sample == s).sum()), int(treated[sample == s].sum())) for s in np.unique(sample))
+
+def _all_differences(values, treated, sample, weights): # (ways,) the mean within-sample difference of each way
+    sums = np.zeros(1)
+    for s in np.unique(sample):
+        here = sample == s
+        one, other = (weights[here & o][:1].sum() for o in (treated, ~treated))
+        chosen = np.array([sum(o) for o in combinations(values[here], int(treated[here].sum()))])
+        sums = np.add.outer(sums, one*chosen + other*(values[here].sum() - chosen)).ravel()
+    return sums
+
 def permutation_p(
     values, # (N,) one a spheroid
     treated, # bool (N,)
     sample, # (N,) the sample of each spheroid
-    n_permutations=9999, # drawn at random, where there are more
+    n_permutations=9999, # drawn at random, where there are more; else each counts once
     seed=0, # int, of what is drawn
 ): # float, two-sided; InputError where no sample has both conditions
     "The share of permutations within samples with at least as great a mean within-sample difference"
@@ -65,11 +78,11 @@ def permutation_p(
     weights = _within_weights(treated, sample)
     if weights is None: raise InputError(APART)
     order = np.argsort(sample, kind='stable')
-    values, weights, sample = values[order] - values.mean(), weights[order], sample[order]
-    random, n = rng(seed, 'permutations'), len(values)
-    keys = np.argsort(sample + random.random((n_permutations, n)), axis=1) # shuffles the places of each sample among themselves
-    shuffled, observed = values[keys] @ weights, values @ weights
-    return float((1 + np.sum(abs(shuffled) >= abs(observed)*(1 - 1e-9))) / (1 + n_permutations))
+    values, treated, weights, sample = values[order] - values.mean(), treated[order], weights[order], sample[order]
+    least = abs(values @ weights)*(1 - 1e-9)
+    if _ways(treated, sample) <= n_permutations: return float(np.mean(abs(_all_differences(values, treated, sample, weights)) >= least))
+    keys = np.argsort(sample + rng(seed, 'permutations').random((n_permutations, len(values))), axis=1) # shuffles the places of each sample among themselves
+    return float((1 + np.sum(abs(values[keys] @ weights) >= least)) / (1 + n_permutations))
 
 # %% ../nbs/22_statistics.ipynb #e28b799f
 def hedges_g(
@@ -173,8 +186,7 @@ def smallest_p(
     "The least p-value that permutations within samples can give, however great the difference"
     treated, sample = np.asarray(treated, bool), np.asarray(sample)
     sizes = [(treated[sample == o].sum(), (~treated[sample == o]).sum()) for o in np.unique(sample)]
-    ways = math.prod(math.comb(int(a + b), int(a)) for a, b in sizes)
-    return min(1., (2 if test == 'mann-whitney' or all(a == b for a, b in sizes if a and b) else 1)/ways) # equal numbers: the other way round is as extreme
+    return min(1., (2 if test == 'mann-whitney' or all(a == b for a, b in sizes if a and b) else 1)/_ways(treated, sample)) # equal numbers: the other way round is as extreme
 
 def condition_table(
     spheroids, # pd.DataFrame sample, the column of conditions, and the measures; one row a spheroid

@@ -23,7 +23,7 @@ from .spheroids import annotations, apoptotic_ratio, read_slice
 from .windows import cut
 
 # %% ../nbs/23_study.ipynb #cefd2d3d
-PARTS = 'tables', 'figures', 'weights', 'notebooks', 'logs'
+PARTS = 'tables', 'figures', 'weights', 'notebooks'
 
 def results_folder(
     results, # str or Path of a run's folder, e.g. 'results/quick'
@@ -48,7 +48,7 @@ def check_parameters(
     "InputError where papermill was given a parameter that the notebook lacks, a value is not of its parameter's type, or a condition does not hold"
     kinds, given = variables.get('__annotations__', {}), variables.get('In', ['', ''])[-2]
     if given.startswith('# Parameters'): # the cell that papermill puts in
-        for name in (target.id for o in ast.parse(given).body for target in o.targets):
+        for name in (o.id for o in ast.walk(ast.parse(given)) if isinstance(o, ast.Name) and isinstance(o.ctx, ast.Store)):
             if name in kinds: continue
             near = get_close_matches(name, kinds, 1)
             raise InputError(f'{name}: this notebook has no such parameter{f"; did you mean {near[0]}?" if near else "."} It has {", ".join(kinds)}')
@@ -154,7 +154,7 @@ def count_table(
     index, # pd.DataFrame, a row a slice, from `load_index`
     count_scale=1., # factor that the counts were simulated with
 ): # pd.DataFrame group, quantity, n_slices, mean, sd (reported by the annotator), truth_mean, truth_sd, thesis_mean, thesis_sd
-    "Counts and apoptotic ratio per slice, divided by `count_scale`, beside the thesis's"
+    "Counts, divided by `count_scale`, and apoptotic ratio per slice, beside the thesis's"
     rows, thesis = [], thesis_table('counts').astype(dict(dose_gy=str)).set_index(['dose_gy', 'quantity'])
     for group, dose in GROUPS.items():
         slices = index if dose == 'all' else index[index.dose_gy == float(dose)]

@@ -14,6 +14,7 @@ import pandas as pd
 from .core import InputError, provenance, read_table, write_atomically, write_json
 from .evaluation import score_together
 from .instances import agreement, count_errors
+from .study import thesis_table
 
 # %% ../nbs/27_summary.ipynb #3c6cec35
 TABLES = [f'table_{n}' for n in range(1, 10)]
@@ -51,7 +52,8 @@ def headline(
                 row(f'{px} px, {o.n_slices} whole test images, F1 against the truth, threshold {o.threshold:g}', f'{o.f1:.3f} (precision {o.precision:.3f}, recall {o.recall:.3f})')
     def _missed():
         missed = table('missed_events').set_index('dose_gy').loc['all']
-        row('events found by the annotator', f'{missed.annotator_recall:.3f} of {missed.n_events:.0f}', '.366 (0 Gy), .571 (4 Gy)')
+        theirs = thesis_table('acas_accuracy').query("`class` == 'apoptotic'")
+        row('events found by the annotator', f'{missed.annotator_recall:.3f} of {missed.n_events:.0f}', ', '.join(f'{o.sensitivity:.3f} ({o.dose_gy:g} Gy)' for o in theirs.itertuples()))
         row('events that the annotator missed, found by the network', f'{missed.missed_found_share:.3f} of {missed.n_missed:.0f}', 'not known')
     def _split():
         leak = table('split_leak').groupby(['split_by', 'set']).f1.mean().unstack()
@@ -121,9 +123,10 @@ def summarise_run(
     import yaml # comes with papermill, which runs the study
     results, absent = Path(results), missing_results(results)
     if absent: raise InputError(f'{results}: lacks {", ".join(absent)}; run the notebooks that make them')
-    executed = [json.loads(o.read_text(encoding='utf-8'))['metadata'].get('papermill', {}) for o in (results/'notebooks').glob('*.ipynb')]
-    made = provenance(run=run, config=yaml.safe_load(Path(config).read_text(encoding='utf-8'))) | dict(seconds=sum(o.get('duration') or 0 for o in executed)) # of the last run of each notebook
-    captions = [json.loads(o.read_text(encoding='utf-8')) for o in sorted((results/'figures').glob('*.json'))]
+    executed = {o.stem: json.loads(o.read_text(encoding='utf-8'))['metadata'].get('papermill', {}) for o in sorted((results/'notebooks').glob('*.ipynb'))}
+    last = {name: dict(started=o['start_time'], seconds=o['duration']) for name, o in executed.items() if o.get('duration')} # a training that was there already takes no time
+    made = provenance(run=run, config=yaml.safe_load(Path(config).read_text(encoding='utf-8'))) | dict(seconds=sum(o['seconds'] for o in last.values()), notebooks=last)
+    captions = [json.loads(o.read_text(encoding='utf-8')) for o in sorted((results/'figures').glob('*.json')) if o.with_suffix('.png').is_file()]
     figures = pd.DataFrame([dict(figure=f"[{o['name']}](figures/{o['name']}.png)", caption=o['caption']) for o in captions])
     text = '\n\n'.join([f'# Run {run}', f"Simulated spheroids unless a row says real. Package {made['packages'].get('apoptosis_nb')}, commit {made['commit']}, Python {made['python']}, "
         f"TensorFlow {made['packages'].get('tensorflow')}. The thesis's values come from other images and are the thesis's.",

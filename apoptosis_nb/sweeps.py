@@ -47,8 +47,11 @@ def read_sweep(
     if not isinstance(said, dict) or set(said) - set(known) or not said.get('notebook') or not said.get('vary'):
         raise InputError(f'{path}: must have the lines notebook and vary, may have {", ".join(known)}, and nothing else')
     vary, given = said['vary'], said.get('given') or {}
+    for line, form in (('notebook', str), ('start', str), ('out', str), ('vary', dict), ('given', dict)):
+        if said.get(line) is not None and not isinstance(said[line], form): raise InputError(f'{path}: {line} {said[line]!r}: {"a path" if form is str else "lines of a name and what it gets, e.g. beta: [1, 4]"}')
     for name, values in vary.items():
         if not isinstance(values, list) or not values: raise InputError(f'{path}: vary {name}: a list of values, e.g. {name}: [1, 2]')
+        if len({repr(o) for o in values}) < len(values): raise InputError(f'{path}: vary {name}: {values} has a value twice')
     notebook = Path(said['notebook'])
     names = _parameters(notebook)
     for name in (*given, *vary):
@@ -98,12 +101,15 @@ def _ended_well(executed, parameters): # bool
     except (OSError, ValueError, KeyError): return False # not there, or killed while it was written
     return bool(about['end_time']) and not about['exception'] and about['parameters'] == parameters
 
+def _changed(start, since): # bool, was anything that is lent written after this time?
+    return any(o.stat().st_mtime > since for part in LENT for o in (Path(start)/part).rglob('*') if o.is_file())
+
 def _run(sweep, values): # str, what went wrong; '' where nothing did
     import yaml
     folder = sweep.out.resolve()/run_name(values)
     executed, parameters = folder/'notebooks'/sweep.notebook.name, {**sweep.given, **values, 'results': str(folder)}
     moved = sweep.start and borrow(sweep.start, folder) # another start, another result
-    if _ended_well(executed, parameters) and not moved: return ''
+    if _ended_well(executed, parameters) and not moved and not (sweep.start and _changed(sweep.start, executed.stat().st_mtime)): return ''
     for o in (folder/'tables').rglob('*.csv'):
         if not o.is_symlink(): o.unlink() # of other parameters, which are not to stand under these if the run fails
     if sweep.start: borrow(sweep.start, folder)
@@ -142,9 +148,12 @@ def run_sweep(
 ): # dict name -> pd.DataFrame, as they are written to the sweep's tables; summary.md shows them
     "Run what has not run yet, and lay the tables side by side; InputError at the end where a run failed"
     runs = combinations(sweep.vary)
+    if (sweep.out/'run.json').is_file() or sweep.start and sweep.out.resolve() == sweep.start.resolve(): raise InputError(f'{sweep.out}: holds a run of the study, whose tables would be overwritten; name another folder as out')
     if len({run_name(o) for o in runs}) < len(runs): raise InputError(f'{sweep.out}: two runs would have the same name; vary values that differ in more than signs')
     with ThreadPoolExecutor(workers) as pool: wrong = [o for o in tqdm(pool.map(lambda o: _run(sweep, o), runs), total=len(runs), unit='run', disable=quiet) if o]
     tables = gather(sweep)
+    for path in (sweep.out/'tables').rglob('*.csv'):
+        if path.relative_to(sweep.out/'tables').with_suffix('').as_posix() not in tables: path.unlink() # of a notebook that was swept before
     for name, table in tables.items(): write_table(table, sweep.out/'tables'/f'{name}.csv')
     with write_atomically(sweep.out/'summary.md') as path: path.write_text(_page(sweep, tables), encoding='utf-8')
     if wrong: raise InputError('\n'.join([f'{len(wrong)} of {len(runs)} runs failed; the notebooks show where:', *wrong]))

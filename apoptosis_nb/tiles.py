@@ -35,7 +35,7 @@ def stretch(
     image = check_image(image)
     step = max(1, math.isqrt(image.size // 2**20)) # a million pixels tell the percentiles as well as all
     bottom, top = np.percentile(image[::step, ::step], [low, high])
-    if top <= bottom: bottom, top = image.min(), image.max()
+    if top <= bottom: bottom, top = float(image.min()), float(image.max())
     top = max(top, bottom + LEAST_RANGE*noise_level(image))
     if top <= bottom: return np.zeros(image.shape, np.float32)
     light = image.astype(np.float32)
@@ -212,6 +212,7 @@ class TileBatches(keras.utils.PyDataset):
         augment=False, # turn and mirror each tile at random; needs a seed
         copies=1, # of each tile in an epoch
         light=0., # standard deviation of the logarithm of a random gamma
+        noise=0., # greatest standard deviation of the noise that is added to every second tile or so, of the range from 0 to 1; needs a seed
         n_classes=3, # int
         **options, # of keras.utils.PyDataset
     ):
@@ -220,8 +221,8 @@ class TileBatches(keras.utils.PyDataset):
         if self.images.shape != self.masks.shape or self.images.ndim != 3: raise InputError(f'tiles of shape {self.images.shape} with masks of shape {self.masks.shape}: both must be (N, h, w)')
         if not len(self.images): raise InputError('there are no tiles: check how they were selected')
         if self.masks.max() >= n_classes: raise InputError(f'a mask with class {self.masks.max()}: only 0 to {n_classes - 1} are known')
-        if augment and seed is None: raise InputError('tiles are turned at random: give a seed')
-        self.batch_size, self.seed, self.augment, self.copies, self.light, self.n_classes = batch_size, seed, augment, copies, light, n_classes
+        if (augment or light or noise) and seed is None: raise InputError('tiles are turned, lit and made noisy at random: give a seed')
+        self.batch_size, self.seed, self.augment, self.copies, self.light, self.noise, self.n_classes = batch_size, seed, augment, copies, light, noise, n_classes
         self.epoch = 0
 
     @property
@@ -244,6 +245,9 @@ class TileBatches(keras.utils.PyDataset):
             how = [(int(random.integers(360//STEP_DEGREES)), bool(random.integers(2))) for _ in part]
             images, masks = (np.stack([turn_tile(o, *h) for o, h in zip(both, how)]) for both in (images, masks))
         if self.light: images = images**np.exp(random.normal(0, self.light, (len(part), 1, 1))).astype(np.float32)
+        if self.noise:
+            spread = random.uniform(0, self.noise, len(part))*random.integers(2, size=len(part))
+            images = np.clip(images + spread.astype(np.float32)[:, None, None]*random.standard_normal(images.shape, np.float32), 0, 1)
         return images[..., None], np.eye(self.n_classes, dtype=np.float32)[masks]
 
     def on_epoch_end(self): self.epoch += 1
@@ -251,4 +255,5 @@ class TileBatches(keras.utils.PyDataset):
     def describe(self): # dict; the same for the same tiles in the same order
         "What makes these batches what they are"
         images, masks = (zlib.crc32(np.ascontiguousarray(o)) for o in (self.images, self.masks))
-        return dict(kind=type(self).__name__, n=len(self.images), batch_size=self.batch_size, seed=self.seed, augment=self.augment, copies=self.copies, light=self.light, images=images, masks=masks)
+        added = dict(noise=self.noise) if self.noise else {} # trainings of before there was noise go on
+        return dict(kind=type(self).__name__, n=len(self.images), batch_size=self.batch_size, seed=self.seed, augment=self.augment, copies=self.copies, light=self.light, images=images, masks=masks, **added)

@@ -200,6 +200,7 @@ def train_unet(
     augment=True, # turn and mirror tiles
     copies=1, # of each tile in an epoch; the thesis: 10
     light=.1, # see `TileBatches`
+    noise=0., # see `TileBatches`
     epochs=300, # int
     batch_size=4, # int
     seed=0, # int, of the weights and of everything random
@@ -219,7 +220,7 @@ def train_unet(
     assert_apart(dict(training=training, validation=validation))
     be_deterministic(seed)
     weights = class_weights(training.masks, weight_power)
-    batches = TileBatches(training.images, training.masks, batch_size, seed, augment, copies, light)
+    batches = TileBatches(training.images, training.masks, batch_size, seed, augment, copies, light, noise)
     checks = TileBatches(validation.images, validation.masks, batch_size)
     given = isinstance(model, keras.Model)
     policy = keras.config.dtype_policy()

@@ -136,6 +136,7 @@ class WindowBatches(keras.utils.PyDataset):
         self.windows, self.labels = np.asarray(windows), np.asarray(labels).astype(np.int8).ravel()
         if len(self.windows) != len(self.labels): raise InputError(f'{len(self.windows)} windows, but {len(self.labels)} labels')
         if not len(self.labels): raise InputError('there are no windows: check how they were selected')
+        if augment and seed is None: raise InputError('windows are turned at random: give a seed')
         self.batch_size, self.seed, self.augment = batch_size, seed, augment
         self.epoch = 0
 

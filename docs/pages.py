@@ -153,6 +153,7 @@ def made_page(path, results): # Markdown
     config = json.loads((results.folder/'run.json').read_text(encoding='utf-8'))['parameters']['config']
     given = [('', config['notebooks'].get(path.stem))] + [(f' for {px} px', o.get(path.stem)) for px, o in config['window_px'].items()]
     how = '; '.join(', '.join(f'`{k}={v!r}`' for k, v in o.items()) + where for where, o in given if o)
+    if path.stem == '160_unet_run': how = '`unet_schedules` and `ablation` of its configuration to each training' # which have it otherwise than `notebooks`
     how = f'Given there: {how}. ' if how else ''
     how += f'All parameters: [run.json]({up}{REFERENCE}/run.json).\n'
     return f'## In the reference run\nSimulated data unless a caption says real; the thesis\'s values come from its own images. {how}{text}' if text else ''
@@ -193,7 +194,7 @@ Every figure and table of the thesis that shows a result or a principle, with th
 public: ours are simulated spheroids unless a caption says real, and its values, marked *thesis*, come from its own images. They stand beside, not against; rows side by side are
 of different images. Figures 1 to 5, 10 and 12 to 14 are drawings of biology and of textbook networks, no results, and are left out.
 
-The reference run is of {run["time"][:10]}, commit `{run["commit"][:10]}`; [run.json]({REFERENCE}/run.json) has its parameters and versions. `make study RUN=standard` makes it again.
+The notebooks of the reference run were last executed from {min(o["started"] for o in run["notebooks"].values())[:10]} to {run["time"][:10]}, its summary is of commit `{run["commit"][:10]}`; [run.json]({REFERENCE}/run.json) has its parameters and versions. `make study RUN=standard` makes it again.
 What else the study finds, beyond the thesis, is on the pages of [its notebooks](study.md).
 
 ## Tables

@@ -303,3 +303,18 @@ def test_fetch_elsewhere(tmp_path, monkeypatch):
     done = CliRunner().invoke(app, ['fetch', 'mitocheck', '--out', str(tmp_path)])
     assert done.exit_code == 0 and str(tmp_path) in done.output
     assert CliRunner().invoke(app, ['fetch', 'cats']).exit_code == 2
+
+def test_a_wrong_pixel_size_loses_nothing(detect, tmp_path):
+    write_stack(tmp_path / 'a.ome.tif', picture(150, 200), .65)
+    before = detect(tmp_path / 'a.ome.tif')[1]
+    done, events, _ = detect(tmp_path / 'a.ome.tif', '--overwrite', '--pixel-size', 6.5)
+    assert done.exit_code == 1 and 'The earlier results were kept' in done.stderr and len(events) == len(before) > 0
+
+def test_folders_within_are_named(detect, tmp_path):
+    for o in ('in/deep/a.tif', 'in/b.tif', 'other/deep/c.tif'):
+        (tmp_path / o).parent.mkdir(parents=True, exist_ok=True)
+        write_stack(tmp_path / o, picture(150, 200), .65)
+    done, _, images = detect(tmp_path / 'in', out='in/out')
+    assert done.exit_code == 0 and list(images.image) == ['b.tif'] and 'its folders deep are not among these' in done.stderr
+    done, *_ = detect(tmp_path / 'other', out='none')
+    assert done.exit_code == 1 and 'name the folders in it that do: deep' in done.stderr

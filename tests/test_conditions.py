@@ -135,3 +135,24 @@ def test_every_event_is_in_the_montage(folder, tmp_path, monkeypatch):
     assert Image.open(tmp_path / 'out/events/crowd.png').size[0] < 1000
     analysis.analyze([folder / 'day1_4Gy_1.tif'], tmp_path / 'out', 'acas', overwrite=True, quiet=True)
     assert written() == ['day1_4Gy_1.png']
+
+def test_points_in_time_are_no_spheroids():
+    names = [f'{o}.tif: time {t}' for o in ('control', 'drug') for t in (1, 2)]
+    made = assign_groups(names, pd.DataFrame(dict(image=['control.tif', 'drug.tif'], condition=['c', 'd'])), control='c')
+    assert list(made.table.spheroid) == ['control.tif']*2 + ['drug.tif']*2 and 'points in time' in made.notes[0]
+    assert list(assign_groups(['c_1.tif: time 1', 'd_1.tif: time 1'], pattern='{condition}_{spheroid}.tif', control='c').table.condition) == ['c', 'd']
+
+def test_columns_by_other_names(tmp_path):
+    "what a column is not understood for is said; Excel's own first line is none of the table"
+    (tmp_path / 'groups.csv').write_text('sep=;\nImage;Condition;Spheroid ID;Patient;notes\na.tif;c;1;7;x\nb.tif;d;1;7;y\n')
+    made = assign_groups(['a.tif', 'b.tif'], tmp_path / 'groups.csv', control='c')
+    assert list(made.table['sample']) == ['7', '7'] and list(made.table.spheroid) == ['1', '1'] and 'of column notes no use is made' in made.notes[0]
+
+def test_a_name_without_its_ending():
+    made = assign_groups(['a.tif', 'a.v1.tif'], pd.DataFrame(dict(image=['a.v1', 'a'], condition=['c', 'd'])), control='c')
+    assert list(made.table.image) == ['a.v1.tif', 'a.tif']
+
+def test_corrected_counts_are_pointed_at(results):
+    shutil.copytree(results, results / 'corrected')
+    assert any(str(results / 'corrected') in o for o in compare(results, pattern=PATTERN[1], control='untreated').notes)
+    assert not any('corrections' in o for o in compare(results / 'corrected', pattern=PATTERN[1], control='untreated').notes)

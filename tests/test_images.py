@@ -218,3 +218,25 @@ def test_missing_tables_and_labels(dataset):
     row = next(load_index(dataset).itertuples())
     with pytest.raises(InputError, match='s01_4Gy_sph1_truth_nuclei.csv'): annotations(row, who='truth')
     with pytest.raises(InputError, match='s01_4Gy_sph1_instances.ome.tif'): read_labels(row, 'instances')
+
+@pytest.mark.parametrize('extra', [['unspecified'], ['unspecified']*3, ['unassalpha']])
+def test_samples_that_are_no_alpha(tmp_path, extra):
+    "of several channels one is chosen; what says how opaque a pixel is, or holds one value, is none"
+    image = np.random.default_rng(0).integers(0, 99, (20, 30, 1 + len(extra)), np.uint8)
+    tifffile.imwrite(tmp_path / 'a.tif', image, photometric='minisblack', planarconfig='contig', extrasamples=extra)
+    if extra == ['unassalpha']: assert (read_stack(tmp_path / 'a.tif').pixels[0] == image[..., 0]).all()
+    else:
+        with pytest.raises(InputError, match=f'has {image.shape[-1]} channels'): read_stack(tmp_path / 'a.tif')
+        assert (read_stack(tmp_path / 'a.tif', channel=1).pixels[0] == image[..., 1]).all()
+        tifffile.imwrite(tmp_path / 'b.tif', np.where(np.arange(image.shape[-1]), 255, image).astype(np.uint8), photometric='minisblack', planarconfig='contig', extrasamples=extra)
+        assert (read_stack(tmp_path / 'b.tif').pixels[0] == image[..., 0]).all()
+
+def test_names_with_a_colon():
+    from apoptosis_nb.images import file_and_series, without_time
+    assert file_and_series('day 1: ctrl.tif') == ('day 1: ctrl.tif', None) and file_and_series('day 1: ctrl.tif: time 2') == ('day 1: ctrl.tif', 'time 2')
+    assert file_and_series('a.lif: Series 1: x') == ('a.lif', 'Series 1: x') and file_and_series('scan: time 1') == ('scan', 'time 1')
+    assert without_time('a.lif: well B2, time 3') == 'a.lif: well B2' and without_time('a.tif: time 3') == 'a.tif' == without_time('a.tif')
+
+def test_printers_resolution_in_an_imagej_file(tmp_path):
+    tifffile.imwrite(tmp_path / 'a.tif', np.zeros((9, 9), np.uint8), imagej=True, resolution=(300, 300), metadata=dict(unit='inch'))
+    assert read_stack(tmp_path / 'a.tif').pixel_size_um is None

@@ -1,5 +1,5 @@
 "The notebooks are clean, the modules are theirs, and the study's configuration fits its notebooks"
-import ast, json, shutil, subprocess, sys
+import ast, json, re, shutil, subprocess, sys
 from pathlib import Path
 
 import pytest
@@ -138,9 +138,21 @@ def test_configured_parameters_exist(path):
     config = yaml.safe_load(path.read_text(encoding='utf-8'))
     sections = [config['notebooks'], *config['window_px'].values()]
     assert len(sections) == 3
-    sections += [{'160_unet_run': o} for o in (*config['unet_schedules'].values(), *config['ablation']['variants'].values())]
+    sections += [{'160_unet_run': o} for o in (*config['unet_schedules'].values(), config['ablation']['given'], *config['ablation']['variants'].values())]
     for notebook, parameters in (pair for section in sections for pair in section.items()):
         study = ROOT / f'nbs/study/{notebook}.ipynb'
         assert study.exists(), f'{path.name} configures {notebook}, which is not in nbs/study'
         unknown = set(parameters or {}) - assigned(source(tagged(study)[0]))
         assert not unknown, f'{path.name}: {notebook} has no parameter {", ".join(sorted(unknown))}'
+
+def test_rules_watch_the_modules_that_their_notebooks_use(root):
+    "a rule runs again when a module changes that its notebook imports; those that draw or read are left out, as a change of a figure is no reason to train again, and the readers are watched by `simulate`"
+    text = (root / 'Snakefile').read_text(encoding='utf-8')
+    names = dict(modules=lambda *groups: {o for group in groups for o in group})
+    exec('\n'.join(o for o in text.splitlines() if re.match(r"[A-Z]+ = \['?[a-z*]", o) or re.match(r'[A-Z]+ = \[\*', o)), names)
+    rules = re.findall(r"notebook='(nbs/study/\w+\.ipynb)',\s*library=(modules\(.*\))$", text, re.M)
+    assert len(rules) == text.count('library=')
+    for path, library in rules:
+        cells = json.loads((root / path).read_text(encoding='utf-8'))['cells']
+        used = set(re.findall(r'from apoptosis_nb\.(\w+) import', '\n'.join(''.join(o['source']) for o in cells)))
+        assert used - {'core', 'colab', 'plots', 'study', 'images', 'spheroids'} <= eval(library, names), path

@@ -42,9 +42,10 @@ def test_every_requirement_is_pinned(root, settings):
     assert not asked - {name(o) for o in lines}
 
 def test_wheel(source, root):
-    "What is not code comes with the package: the thesis's tables, the register of real crops"
+    "What is not code comes with the package: the thesis's tables, the networks and what was measured of them, the registers of real images"
     pip = [sys.executable, '-m', 'pip', 'wheel', '--quiet', '--no-deps', '--no-build-isolation', '--disable-pip-version-check', '-w', source / 'dist', source]
     subprocess.run(pip, check=True, capture_output=True)
     with zipfile.ZipFile(next((source / 'dist').glob('*.whl'))) as f: names = set(f.namelist())
     assert {f'apoptosis_nb/thesis/{o.name}' for o in (root / 'data/thesis').glob('*.csv')} <= names
-    assert 'apoptosis_nb/registries/mitocheck.txt.gz' in names and 'apoptosis_nb/cli.py' in names
+    assert {f'apoptosis_nb/{o}/{path.name}' for o in ('weights', 'registries') for path in (root / 'apoptosis_nb' / o).iterdir()} <= names and 'apoptosis_nb/cli.py' in names
+    assert {f'apoptosis_nb/weights/{o}' for o in ('unet.keras', 'window_64.keras', 'results.csv')} <= names

@@ -249,3 +249,13 @@ def test_without_anywidget(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r'apoptosis_nb\[review\]'): reviewer._ipython_display_()
     reviewer.do('accept')
     assert len(Review(found).corrections) == 1
+
+def test_files_of_one_name(tmp_path):
+    "a folder in an image's name tells it from another"
+    for o in 'ab':
+        (tmp_path / o).mkdir()
+        write_stack(tmp_path / o / 'img.tif', np.zeros((9, 9), np.uint8), UM)
+    both = [tmp_path / o / 'img.tif' for o in 'ab']
+    assert find_image('f/b/img.tif', [tmp_path / 'b']) == both[1] == find_image('b/img.tif', both) and find_image(str(both[0]), tmp_path / 'b') == both[0]
+    with pytest.raises(InputError, match='is not in'): find_image('f/a/img.tif', tmp_path / 'b')
+    with pytest.raises(InputError, match='may be'): find_image('img.tif', both)
