@@ -9,7 +9,6 @@ __all__ = ['BESIDE_UM', 'AREAS_UM2', 'RISES_UM', 'GAIN', 'BEFORE', 'RECOUNTED', 
            'compare_networks', 'verdict', 'save_tuned', 'known_corrections']
 
 # %% ../nbs/34_fine_tuning.ipynb #e3400003
-import re
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -48,7 +48,7 @@ FACTS = { # name -> what it is for
     'unet_simulated': SIMULATED | dict(
         title='UNet for intact and apoptotic nuclei in simulated spheroids', finds='the same in simulated spheroids alone: the UNet of the study', papers=['UNet'], taught='The exact masks of the simulation, in tiles; Dice and Tversky loss.'),
     'window_64': TOGETHER | dict(
-        title='Window classifier for apoptosis', finds='apoptotic events, in spheroids and in flat cultures, by a window of 64 px', papers=['VGG', 'MitoCheck', 'crops'],
+        title='Window classifier for apoptosis', split='Spheroids by sample, MitoCheck by plate: no test sample or plate was in the training; the validation plates were in its last part, after the threshold was chosen.', finds='apoptotic events, in spheroids and in flat cultures, by a window of 64 px', papers=['VGG', 'MitoCheck', 'crops'],
         data=f'Simulated spheroids, {FIELDS}, and the crops themselves, together.', taught='The true labels of the simulation and of the crops; weighted cross-entropy. One threshold was chosen for crops, fields and spheroids; then a last training learnt from the validation plates too, the test plates it has not seen.',
         limits=['It has seen no real spheroid: its spheroids are simulated, its real cells are those of a flat culture.', 'The fields of real cells are emptier than tissue, and their cells hardly touch.', ALONE]),
     'window_64_simulated': SIMULATED | dict(
@@ -149,11 +149,11 @@ classifier = load_classifier({name!r})
 classifier.predict(crops) >= classifier.threshold # crops (N, 64, 64), as read""")
 
 def _preprocessing(about):
-    if about['kind'] == 'segmenter': return f"percentiles {about['low']:g} and {about['high']:g} of the plane become 0 and 1, then gamma {about['power']:g}"
+    if about['kind'] == 'segmenter': return f"percentiles {about['low']:g} and {about['high']:g} of the plane become 0 and 1, then gamma {about['power']:g}" + ('; what seems apoptotic is looked at again in eight orientations' if about.get('second_look') else '')
     ways = dict(image='least and greatest value become 0 and 1, the background is removed, then gamma 0.75 (`preprocessing.preprocess`)', range='the range of the data type becomes 0 to 1, then gamma 0.75',
                window='percentiles 5 and 99.8 of the window become 0 and 1, then gamma 0.75', none='none: windows are pre-processed already')
     of_crops = [ways[about.get('crop_normalisation') or about['normalisation']]]
-    if about.get('views', 1) > 1: of_crops.append(f'the probability is the mean over {about["views"]} orientations')
+    if about.get('views', 1) > 1: of_crops.append(f'the log odds are the mean over {about["views"]} orientations')
     if about.get('crop_log_odds'): of_crops.append(f'{about["crop_log_odds"]:.2g} is added to its log odds, because events are more frequent among crops')
     return f'of crops: {"; ".join(of_crops)}. Of whole images: {ways[about["normalisation"]]}'
 

@@ -133,7 +133,8 @@ def _documentation(described, network): # the card, and what is special about th
     windows = isinstance(network, Classifier)
     exact = (f"The input is a window of {network.window_px} px, 8 bit (0 to 255)." if windows and network.normalisation == 'range' else f'The input is a pre-processed window of {network.window_px} px, from 0 to 1.' if windows else
              f'The input is a plane as read. `scale_range` stretches it between its percentiles {network.low:g} and {network.high:g}: take them from the whole image, not tile by tile; apoptosis_nb itself stretches less where there is little but noise. '
-             f'Planes of other pixel sizes have to be resized to {network.pixel_size_um:g} um first. Counting (the options above) is not part of the package.')
+             f'Planes of other pixel sizes have to be resized to {network.pixel_size_um:g} um first. Counting (the options above) is not part of the package.'
+             + (' Nor is the second look: apoptosis_nb asks again, in eight orientations, about what seems apoptotic, so there these pixels have other probabilities, and the least score of an event above is for those.' if not windows and network.second_look else ''))
     inside = f'Clipping to 0 to 1{"" if not windows and network.power == 1 else ", gamma"}{", the mean over orientations" if windows and network.views > 1 else ""}{"" if windows else " and the softmax"} are inside the network.'
     return model_card(described['name'] if described['facts'] else described['path']) + f'\n## This package\n\n{exact} {inside} Made by apoptosis_nb {importlib.metadata.version("apoptosis_nb")}, {REPOSITORY}.\n'
 

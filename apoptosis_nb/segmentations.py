@@ -19,7 +19,7 @@ from .acas import annotate
 from .core import InputError, rng, write_atomically
 from .counting import agreed_events, count_around, count_image, fill_holes, find_events, nucleus_options
 from .evaluation import EVENT_UM, match_events, score_events, score_together
-from .instances import agreement, class_iou, count_errors
+from .instances import agreement, bland_altman, class_iou, count_errors
 from .spheroids import annotations, apoptotic_ratio, read_labels, read_slice
 from .tiles import TileSet, assert_apart
 from .whole_images import detect_slices, event_points, follow_events, scan_slices, summarise_events, threshold_curve
@@ -185,14 +185,15 @@ def method_row(
     method, # str, its name
     slices, # pd.DataFrame, rows of the index
     found, # dict slice -> Found
-): # dict method, n_slices, precision, recall, f1, missed_found_share, intact_median_error_percent, ratio_rmse, ratio_r, iou_intact, iou_apoptotic, seconds_per_image
+): # dict method, n_slices, precision, recall, f1, missed_found_share, intact_median_error_percent, ratio_rmse, ratio_r, ratio_difference (mean), ratio_lower and ratio_upper (limits of agreement), iou_intact, iou_apoptotic, seconds_per_image
     "One method on all images together; NaN for what a method does not give"
     table = image_table(slices, found)
     missed = summarise_events(follow_events(slices, {name: o.events for name, o in found.items()})).iloc[-1]
     row = dict(method=method, n_slices=len(table), **score_together(table.to_dict('records')), missed_found_share=missed.missed_found_share)
     counts = count_errors(table.n_intact_truth, table.n_intact) if table.n_intact.notna().all() else {}
     ratio = agreement(table.apoptotic_ratio_truth, table.apoptotic_ratio)
-    row |= dict(intact_median_error_percent=counts.get('median_absolute_percentage', np.nan), ratio_rmse=ratio['rmse'], ratio_r=ratio['r'])
+    limits = bland_altman(table.apoptotic_ratio, table.apoptotic_ratio_truth)
+    row |= dict(intact_median_error_percent=counts.get('median_absolute_percentage', np.nan), ratio_rmse=ratio['rmse'], ratio_r=ratio['r'], **{f'ratio_{k}': limits[k] for k in ('difference', 'lower', 'upper')})
     masks = [o.mask for o in found.values()]
     if all(o is not None for o in masks):
         true = [read_labels(row_, 'classes') for _, row_ in slices.iterrows()]

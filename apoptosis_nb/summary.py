@@ -128,7 +128,7 @@ def summarise_run(
     made = provenance(run=run, config=yaml.safe_load(Path(config).read_text(encoding='utf-8'))) | dict(seconds=sum(o['seconds'] for o in last.values()), notebooks=last)
     captions = [json.loads(o.read_text(encoding='utf-8')) for o in sorted((results/'figures').glob('*.json')) if o.with_suffix('.png').is_file()]
     figures = pd.DataFrame([dict(figure=f"[{o['name']}](figures/{o['name']}.png)", caption=o['caption']) for o in captions])
-    text = '\n\n'.join([f'# Run {run}', f"Simulated spheroids unless a row says real. Package {made['packages'].get('apoptosis_nb')}, commit {made['commit']}, Python {made['python']}, "
+    text = '\n\n'.join([f'# Run {run}', f"Simulated spheroids unless a row names MitoCheck or DSB2018. Package {made['packages'].get('apoptosis_nb')}, commit {made['commit']}, Python {made['python']}, "
         f"TensorFlow {made['packages'].get('tensorflow')}. The thesis's values come from other images and are the thesis's.",
         '## Results', markdown_table(headline(results)), '## Tables', ' '.join(f'[{o}](tables/{o}.csv)' for o in TABLES), '## Figures', markdown_table(figures)]) + '\n'
     with write_atomically(results/'summary.md') as path: path.write_text(text, encoding='utf-8')

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pandas as pd, pytest
 
-from apoptosis_nb.core import read_table
+from apoptosis_nb.core import read_table, weights_folder
+from apoptosis_nb.model_cards import collect_results
 from apoptosis_nb.summary import FIGURES, TABLES, missing_results
 
 ROOT = Path(__file__).parents[1]
@@ -48,6 +49,11 @@ def test_tables_say_what_they_were_made_with(run):
         assert len(table), name
         assert [o for o in table if o.startswith('thesis_')], f'{name}: the thesis beside ours'
         assert {'seed', 'seeds'} & set(table), f'{name}: what it was made with'
+
+@pytest.mark.slow
+def test_what_goes_with_the_networks_are_numbers(run):
+    found = collect_results(run/'tables', weights_folder())
+    assert len(found) and pd.api.types.is_numeric_dtype(found.value) and found.value.notna().all()
 
 @pytest.mark.slow
 def test_tables_agree_with_each_other(run):
