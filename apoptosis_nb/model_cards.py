@@ -41,7 +41,7 @@ ALONE = 'It finds events alone: no intact nuclei, so no apoptotic ratio.'
 FACTS = { # name -> what it is for
     'unet': TOGETHER | dict(
         title='UNet for intact and apoptotic nuclei', finds='intact nuclei and apoptotic fragments, in spheroids and in flat cultures, pixel by pixel', papers=['UNet', 'MitoCheck', 'crops', 'DSB2018'],
-        data=f'Simulated spheroids and real nuclei together: the outlined fluorescence images of DSB2018, which have no apoptosis, and {FIELDS}. It starts from weights of simulated spheroids.',
+        data=f'Simulated spheroids and real nuclei together: the outlined fluorescence images of DSB2018, which have no apoptosis, and {FIELDS}; noise was added to some. It starts from weights of simulated spheroids.',
         taught='The exact masks of the simulation; DSB2018\'s outlines; for MitoCheck\'s cells, which have none, what is brighter than a threshold.', licence=f'{TOGETHER["licence"]} DSB2018 is CC0.',
         limits=['It has seen no real spheroid: its spheroids are simulated, its real nuclei are those of flat cultures.', 'DSB2018 does not tell its pixel sizes: each image was brought to the size at which its nuclei are as large as usual.',
                 'The fields of real cells are emptier than tissue, and their cells hardly touch.', 'Dividing nuclei are among what it takes for events.']),
@@ -49,7 +49,7 @@ FACTS = { # name -> what it is for
         title='UNet for intact and apoptotic nuclei in simulated spheroids', finds='the same in simulated spheroids alone: the UNet of the study', papers=['UNet'], taught='The exact masks of the simulation, in tiles; Dice and Tversky loss.'),
     'window_64': TOGETHER | dict(
         title='Window classifier for apoptosis', split='Spheroids by sample, MitoCheck by plate: no test sample or plate was in the training; the validation plates were in its last part, after the threshold was chosen.', finds='apoptotic events, in spheroids and in flat cultures, by a window of 64 px', papers=['VGG', 'MitoCheck', 'crops'],
-        data=f'Simulated spheroids, {FIELDS}, and the crops themselves, together.', taught='The true labels of the simulation and of the crops; weighted cross-entropy. One threshold was chosen for crops, fields and spheroids; then a last training learnt from the validation plates too, the test plates it has not seen.',
+        data=f'Simulated spheroids, {FIELDS}, and the crops themselves, together. The network is the thesis\'s with twice the filters, because it has more to tell apart.', taught='The true labels of the simulation and of the crops; weighted cross-entropy. One threshold was chosen for crops, fields and spheroids; then a last training learnt from the validation plates too, the test plates it has not seen.',
         limits=['It has seen no real spheroid: its spheroids are simulated, its real cells are those of a flat culture.', 'The fields of real cells are emptier than tissue, and their cells hardly touch.', ALONE]),
     'window_64_simulated': SIMULATED | dict(
         title='Window classifier for apoptosis in simulated spheroids', finds='the same in simulated spheroids alone: the classifier of the study', papers=['VGG'],
