@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['EVENT_UM', 'match_events', 'scores', 'score_events', 'score_together', 'confusion', 'binary_scores', 'f1_curve',
-           'choose_threshold']
+           'choose_threshold', 'same_rate']
 
 # %% ../nbs/12_evaluation.ipynb #ec83b66c
 import numpy as np, pandas as pd
@@ -109,3 +109,13 @@ def choose_threshold(
     runs = [o for o in runs if good[o[0]] and curve.f1.iloc[o].max() == curve.f1.max()]
     widest = max(runs, key=lambda o: curve.upto.iloc[o[-1]] - curve.above.iloc[o[0]])
     return float((curve.above.iloc[widest[0]] + curve.upto.iloc[widest[-1]]) / 2)
+
+# %% ../nbs/12_evaluation.ipynb #5e1f0002
+def same_rate(
+    threshold, # of some scores
+    scores, # (N,) of a network, about some images
+    others, # (M,) of another network, about the same images
+): # float, the threshold of the others
+    "The threshold at which another network finds as many as this one does at its own; where that is none, or all that there is, the same threshold"
+    n, others = int((np.asarray(scores) >= threshold).sum()), np.sort(np.asarray(others, float))[::-1]
+    return float((others[n - 1] + others[n])/2) if 0 < n < len(others) else float(threshold)
