@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['HOLE_UM2', 'NUCLEUS_UM2', 'EVENT_UM2', 'SMOOTH_UM', 'RISE_UM', 'FRAGMENTS_UM', 'SURE_UM2', 'OUTLINE_SHARE', 'SEAM_UM',
            'SEAM_SMOOTH_UM', 'AROUND_UM', 'APART_UM', 'BLOCK_PX', 'PLACE_UM', 'NEAR_UM', 'check_mask', 'fill_holes',
-           'drop_small', 'split_nuclei', 'nuclei_table', 'group_fragments', 'find_events', 'Counted', 'count_mask',
-           'outline_nuclei', 'outlined', 'count_image', 'agreed_events', 'nucleus_options', 'count_around',
-           'summarise_slices', 'count_slices']
+           'drop_small', 'split_nuclei', 'nuclei_table', 'group_fragments', 'large_enough', 'find_events', 'Counted',
+           'count_mask', 'outline_nuclei', 'outlined', 'count_image', 'agreed_events', 'nucleus_options',
+           'count_around', 'summarise_slices', 'count_slices']
 
 # %% ../nbs/17_counting.ipynb #7c25c572
 from dataclasses import dataclass, replace
@@ -145,6 +145,15 @@ def _surest(labels, probability, n, most): # (n,) mean probability of the `most`
     first = np.arange(len(p)) - np.searchsorted(label, label) < most
     return (np.bincount(label[first], p[first], n + 1)/np.maximum(np.bincount(label[first], minlength=n + 1), 1))[1:]
 
+def large_enough(
+    area_um2, # (N,) of events
+    n_fragments, # (N,) of each
+    smallest_um2=EVENT_UM2, # least area that counts
+    single_um2=None, # the same where there is only one fragment; `smallest_um2` unless given
+): # bool (N,)
+    "Which events count: of a lone body more is asked than of several fragments (thesis 3.2.3: isolated fragments are dropped)"
+    return np.asarray(area_um2) >= np.where(np.asarray(n_fragments) > 1, smallest_um2, max(smallest_um2, single_um2 or 0.))
+
 def find_events(
     foreground, # bool (Y, X), apoptotic fragments
     pixel_size_um, # um per px
@@ -152,6 +161,7 @@ def find_events(
     probability=None, # (Y, X) of the apoptotic class
     limit_um=FRAGMENTS_UM, # no two fragments of an event are farther apart
     smallest_um2=EVENT_UM2, # area of all fragments of an event, below which it is dropped
+    single_um2=None, # the same where there is only one fragment; `smallest_um2` unless given
     method='complete', # how fragments are linked
 ): # pd.DataFrame event, y_px, x_px, n_fragments, area_um2, score (NaN without probabilities), distance_um; int32 (Y, X), events numbered from 1
     "Events and their labels"
@@ -159,9 +169,9 @@ def find_events(
     _, places = _centres(fragments)
     event = np.append(0, group_fragments(places * pixel_size_um, limit_um, method) + 1)
     labels = event.astype(np.int32)[fragments]
-    keep = _areas(labels) * pixel_size_um**2 >= smallest_um2
-    n_fragments = np.bincount(event[1:], minlength=len(keep))[1:][keep[1:]]
-    labels = drop_small(labels, pixel_size_um, smallest_um2)
+    n_fragments = np.bincount(event[1:], minlength=labels.max(initial=0) + 1)[1:]
+    keep = large_enough(_areas(labels)[1:] * pixel_size_um**2, n_fragments, smallest_um2, single_um2)
+    labels, n_fragments = np.append(0, np.where(keep, np.cumsum(keep), 0)).astype(np.int32)[labels], n_fragments[keep]
     area, centres = _centres(labels)
     score = np.full(len(area), np.nan) if probability is None else _surest(labels, probability, len(area), max(1, round(SURE_UM2/pixel_size_um**2)))
     return pd.DataFrame(dict(event=np.arange(1, len(area) + 1), y_px=centres[:, 0], x_px=centres[:, 1], n_fragments=n_fragments, area_um2=area * pixel_size_um**2,
@@ -189,6 +199,7 @@ def count_mask(
     hole_um2=HOLE_UM2, # the greatest hole that is filled
     nucleus_um2=NUCLEUS_UM2, # the least nucleus
     event_um2=EVENT_UM2, # the least event
+    event_single_um2=None, # the least event of one fragment; `event_um2` unless given
     smooth_um=SMOOTH_UM, # see `split_nuclei`
     rise_um=RISE_UM, # see `split_nuclei`
     limit_um=FRAGMENTS_UM, # see `group_fragments`
@@ -199,7 +210,7 @@ def count_mask(
     check_pixel_size(pixel_size_um, 'mask')
     if probability is not None and np.shape(probability) != mask.shape: raise InputError(f'a mask of {mask.shape} px, but probabilities of {np.shape(probability)} px')
     intact, apoptotic = (mask == o for o in (1, 2))
-    events, event_labels = find_events(fill_holes(apoptotic, pixel_size_um, hole_um2) & ~intact, pixel_size_um, core_px, probability, limit_um, event_um2)
+    events, event_labels = find_events(fill_holes(apoptotic, pixel_size_um, hole_um2) & ~intact, pixel_size_um, core_px, probability, limit_um, event_um2, event_single_um2)
     doubtful = (events.score < event_score).to_numpy()
     if doubtful.any():
         doubted = np.append(False, doubtful)[event_labels]

@@ -136,7 +136,7 @@ def network_results(
     return results[results.sha256 == file_hash(path)].drop(columns=['network', 'sha256']).reset_index(drop=True)
 
 # %% ../nbs/33_model_cards.ipynb #e377000f
-COUNTING = dict(event_score='least score of an event: the mean probability of its surest 8 um2', event_um2='least area of an event, um2', nucleus_um2='least area of a nucleus, um2',
+COUNTING = dict(event_score='least score of an event: the mean probability of its surest 8 um2', event_um2='least area of an event, um2', event_single_um2='the same of an event of one fragment, um2', nucleus_um2='least area of a nucleus, um2',
                 rise_um='depth of the waist at which touching nuclei are told apart, um', smooth_um='smoothing of outlines before that, um', hole_um2='greatest hole that is filled, um2', limit_um='greatest distance of two fragments of an event, um')
 USE = dict(unet="""from apoptosis_nb.counting import count_image
 from apoptosis_nb.unet import load_segmenter

@@ -123,14 +123,16 @@ def detection_table(
     slices, # pd.DataFrame, rows of the index
     scans, # from `scan_slices`
     thresholds, # dict name -> threshold
-): # pd.DataFrame threshold_rule, threshold, against, n_slices, tp, fp, fn, precision, recall, f1, seconds_per_image
+): # pd.DataFrame threshold_rule, threshold, against, n_slices, tp, fp, fn, precision, recall, f1, missed_found_share (of the events that the annotator missed), seconds_per_image
     "All slices together, for each threshold, against the truth and against the annotator"
     rows, seconds = [], np.mean([s for _, s in scans.values()])
     for rule, threshold in thresholds.items():
         detected = detect_slices(scans, threshold)
+        events = follow_events(slices, detected)
+        missed = events.found[~events.annotated].mean()
         for who in ('truth', 'acas'):
             together = score_together(score_slices(slices, detected, who).to_dict('records'))
-            rows.append(dict(threshold_rule=rule, threshold=threshold, against=who, n_slices=len(slices), **together, seconds_per_image=seconds))
+            rows.append(dict(threshold_rule=rule, threshold=threshold, against=who, n_slices=len(slices), **together, missed_found_share=missed, seconds_per_image=seconds))
     return pd.DataFrame(rows)
 
 def coordinates_table(
