@@ -61,7 +61,7 @@ CELLS = dict(f1='F1 of apoptotic cells', precision='precision', recall='recall')
 NUCLEI = dict(f1='F1 of nuclei at IoU .5', image_f1='the same, mean of images', foreground_iou='IoU of the foreground', count_error_percent='median error of the count, %')
 PIXELS = dict(iou_intact='IoU of intact pixels', iou_apoptotic='IoU of apoptotic pixels')
 TRAINING = 'its training' # not a test
-TESTED = dict(crops='{n:.0f} crops of real cells (MitoCheck, test plates)', fields='{n_fields:.0f} fields of real cells (MitoCheck, test plates)', fields_of_windows='{n:.0f} fields of real cells (MitoCheck, test plates)',
+TESTED = dict(crops='{n:.0f} crops of real cells (MitoCheck, test plates)', fields='{n_fields:.0f} fields composed of real cells (MitoCheck, test plates)', fields_of_windows='{n:.0f} fields composed of real cells (MitoCheck, test plates)',
               dsb='{n_images:.0f} test images of real nuclei (DSB2018)', images='{n_slices:.0f} whole test images, simulated')
 COUNTS = dict(count_error_percent='median error of the intact count, %', ratio_rmse='RMSE of the apoptotic ratio')
 COUNTED = EVENTS | COUNTS | PIXELS

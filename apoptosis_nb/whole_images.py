@@ -222,6 +222,7 @@ def hard_windows(
     shift_px=10, # greatest move along y and along x
 ): # float16 (M, window_px, window_px) normalised as a scan's, int (M,) labels 0 or 1
     "Windows around the classifier's mistakes in an image: places that score although no event is near, and events that score little"
+    if classifier.normalisation != 'image': raise InputError(f"{classifier}: windows are cut from the pre-processed image, as its scan does only with normalisation='image'")
     true, limit, half = np.reshape(true, (-1, 2)), EVENT_UM/classifier.pixel_size_um, classifier.window_px//2
     seen = find_candidates(image, classifier, candidate=least)
     def places(least): return seen.loc[seen.score >= least, ['y_px', 'x_px']].to_numpy(float).reshape(-1, 2)
