@@ -289,6 +289,7 @@ def analyze(
     if (folder/'corrections.csv').exists(): notes.append(f'{folder/"corrections.csv"} and the tables in {folder/"corrected"} are of the results that were replaced; a review takes the corrections only where the same was found again')
     for o in given:
         if o.is_dir() and (deeper := [p for p in _folders_in(o) if not folder.resolve().is_relative_to((o/p).resolve()) and o/p not in given]): notes.append(f'{o}: the images in its folders {", ".join(deeper[:9])} are not among these; name those folders too, if they are wanted')
+    if pictures and not find_spec('roifile'): notes.append("outlines for ImageJ were not written: they need the package roifile (pip install 'apoptosis_nb[export]')")
     columns = dict(images=IMAGES, events=EVENTS, nuclei=NUCLEI)
     def keep(finished): # the tables as far as they go, and the record of them
         tables = {k: pd.concat([o for o in v if len(o)] or [pd.DataFrame()], ignore_index=True).reindex(columns=columns[k]).astype(WHOLE[k]) for k, v in parts.items()}

@@ -112,7 +112,7 @@ def analyze(
     channel: Annotated[Optional[str], typer.Option(help='Channel of the nuclei, its number from 0 or its name; needed where a file has several.')] = None,
     core: Annotated[Optional[str], typer.Option(metavar='X,Y', help="The core's centre in px, for the distances of nuclei and events.")] = None,
     stride_px: Annotated[Optional[int], typer.Option(min=1, help="Step of the window in the classifier's px; half a window unless given.")] = None,
-    pictures: Annotated[bool, typer.Option(help='Write overlays, masks and labels too.')] = True,
+    pictures: Annotated[bool, typer.Option(help='Write overlays, pages of events, outlines for ImageJ and QuPath, masks and labels too.')] = True,
     overwrite: Annotated[bool, typer.Option('--overwrite', help='Replace the results that OUT holds.')] = False,
     groups: GROUPS = None,
     pattern: PATTERN = None,

@@ -323,9 +323,9 @@ def analyze_conditions(
     **options, # passed on to `analysis.analyze`
 ): # Analysis, Conditions
     "Analyze images, and compare their conditions; what is wrong with the groups is said before the work"
-    folder, paths = check_out(out, overwrite), find_images(paths)
+    folder, paths = check_out(out, overwrite), list(paths)
     _refuse_replacing(folder, overwrite)
     if test not in TESTS: raise InputError(f'test {test!r}: choose one of {", ".join(TESTS)}')
-    assign_groups([name for *_, name in list_images(paths)], groups, pattern, control)
+    assign_groups([name for *_, name in list_images(find_images(paths))], groups, pattern, control)
     found = analyze(paths, out, overwrite=overwrite, **options)
     return found, compare(folder, groups, pattern, control, test, overwrite=True)

@@ -46,13 +46,13 @@ FACTS = { # name -> what it is for
         limits=['It has seen no real spheroid: its spheroids are simulated, its real nuclei are those of flat cultures.', 'DSB2018 does not tell its pixel sizes: each image was brought to the size at which its nuclei are as large as usual.',
                 'The fields of real cells are emptier than tissue, and their cells hardly touch.', 'Dividing nuclei are among what it takes for events.']),
     'unet_simulated': SIMULATED | dict(
-        title='UNet for intact and apoptotic nuclei in simulated spheroids', finds='the same in simulated spheroids alone: the UNet of the study', papers=['UNet'], taught='The exact masks of the simulation, in tiles; Dice and Tversky loss.'),
+        title='UNet for intact and apoptotic nuclei in simulated spheroids', finds='intact nuclei and apoptotic fragments in simulated spheroids alone, pixel by pixel: the UNet of the study', papers=['UNet'], taught='The exact masks of the simulation, in tiles; Dice and Tversky loss.'),
     'window_64': TOGETHER | dict(
         title='Window classifier for apoptosis', split='Spheroids by sample, MitoCheck by plate: no test sample or plate was in the training; the validation plates were in its last part, after the threshold was chosen.', finds='apoptotic events, in spheroids and in flat cultures, by a window of 64 px', papers=['VGG', 'MitoCheck', 'crops'],
-        data=f'Simulated spheroids, {FIELDS}, and the crops themselves, together. The network is the thesis\'s with twice the filters, because it has more to tell apart.', taught='The true labels of the simulation and of the crops; weighted cross-entropy. One threshold was chosen for crops, fields and spheroids; then a last training learnt from the validation plates too, the test plates it has not seen, and the threshold was carried over to it by how often the network says yes.',
+        data=f'Simulated spheroids, {FIELDS}, and the crops themselves, together. The network is the thesis\'s with twice the filters, because it has more to tell apart.', taught='The true labels of the simulation and of the crops; weighted cross-entropy. One threshold was chosen for fields and spheroids; then a last training learnt from the validation plates too, the test plates it has not seen, and the threshold was carried over to it by how often the network says yes. That of single crops is the best one for the crops that it learnt from.',
         limits=['It has seen no real spheroid: its spheroids are simulated, its real cells are those of a flat culture.', 'The fields of real cells are emptier than tissue, and their cells hardly touch.', ALONE]),
     'window_64_simulated': SIMULATED | dict(
-        title='Window classifier for apoptosis in simulated spheroids', finds='the same in simulated spheroids alone: the classifier of the study', papers=['VGG'],
+        title='Window classifier for apoptosis in simulated spheroids', finds='apoptotic events in simulated spheroids alone, by a window of 64 px: the classifier of the study', papers=['VGG'],
         taught='The reports of a simulated annotator who misses half of the events, as labels of windows around them; weighted cross-entropy.', limits=[*SIMULATED['limits'], ALONE])}
 
 # %% ../nbs/33_model_cards.ipynb #e377000b

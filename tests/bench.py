@@ -13,7 +13,7 @@ import numpy as np, pandas as pd, typer
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 ROOT = Path(__file__).parents[1]
-OTHERS = dict(stardist='pip install stardist tf_keras', cellpose='pip install cellpose')
+OTHERS = dict(stardist='pip install stardist tf_keras', cellpose="pip install 'cellpose<4'")
 PARTS = 'windows', 'strides', 'unet', 'others', 'start', 'sizes'
 CLASSIFIER, SEGMENTER = 'window_64_simulated', 'unet_simulated'
 
