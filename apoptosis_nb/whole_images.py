@@ -100,11 +100,12 @@ def score_slices(
     slices, # pd.DataFrame, rows of the index
     detected, # from `detect_slices`
     who='truth', # against whose events: 'truth' or 'acas'
+    points=None, # dict slice -> (N, 2) y, x in px of these events, where they have been read before
 ): # pd.DataFrame slice, detected, annotated, tp, fp, fn, precision, recall, f1
     "One row a slice: detections matched one to one with events within 20 um"
     rows = []
     for _, row in slices.iterrows():
-        found, events = detected[row['slice']][['y_px', 'x_px']].to_numpy(float), event_points(row, who)
+        found, events = detected[row['slice']][['y_px', 'x_px']].to_numpy(float), event_points(row, who) if points is None else points[row['slice']]
         rows.append(dict(slice=row['slice'], detected=len(found), annotated=len(events), **score_events(found, events, EVENT_UM/row.pixel_size_um)))
     return pd.DataFrame(rows)
 
@@ -194,9 +195,9 @@ def threshold_curve(
     thresholds=THRESHOLDS, # (N,) probabilities, 0 to 1
 ): # pd.DataFrame threshold, tp, fp, fn, precision, recall, f1 of all slices together, mean_f1 of the slices
     "The scores of whole slices for many thresholds"
-    rows = []
+    rows, points = [], {row['slice']: event_points(row, who) for _, row in slices.iterrows()}
     for threshold in thresholds:
-        each = score_slices(slices, detect_slices(scans, threshold), who)
+        each = score_slices(slices, detect_slices(scans, threshold), who, points)
         rows.append(dict(threshold=threshold, **score_together(each.to_dict('records')), mean_f1=each.f1.mean()))
     return pd.DataFrame(rows)
 
