@@ -10,7 +10,7 @@ __all__ = ['METHODS', 'COARSEST_UM', 'WEIGHTS', 'OVERLAY_PX', 'SUFFIXES', 'IMAGE
 # %% ../nbs/30_analysis.ipynb #a9000003
 import json, os, tempfile, time, traceback
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 from .acas import annotate
 from .classifier import load_classifier
 from .core import InputError, network_file, network_metadata, provenance, write_atomically, write_json, write_table
-from .counting import Counted, agreed_events, count_around, count_image, count_mask, nucleus_options, outlined
+from .counting import Counted, agreed_events, count_around, count_image, count_mask, count_stacks, nucleus_options, outlined
 from .images import PIXEL_SIZE_UM, check_pixel_size, file_stems, list_images, read_stack, write_stack
 from .plots import FOUND, event_pages, figure, mark, show_image
 from .preprocessing import RADIUS_UM, doubts, estimate_pixel_size, resample
@@ -201,6 +201,7 @@ class Analysis:
     images: pd.DataFrame # IMAGES
     events: pd.DataFrame # EVENTS
     nuclei: pd.DataFrame # NUCLEI
+    stacks: pd.DataFrame # counting.STACKS
     notes: list # str: what the user should know of the images that were analysed
 
 # %% ../nbs/30_analysis.ipynb #a9000014
@@ -224,21 +225,26 @@ def _analyze_image(path, series, name, stem, taken, folder, network, method, pix
         stack = read_stack(path, channel, pixel_size_um, series)
         um, notes = _pixel_size(stack)
         for z, plane in enumerate(stack.pixels, 1): notes += [f'{"" if len(stack.pixels) == 1 else f"plane {z}: "}{o}' for o in doubts(plane)]
-        images, events, nuclei, planes = [], [], [], []
+        images, events, nuclei, planes, labels, single = [], [], [], [], None, len(stack.pixels) == 1
         for z, plane in enumerate(stack.pixels, 1):
             began = time.perf_counter()
             found = analyze_plane(plane, um, method, network, core_px, stride_px, estimated=not stack.pixel_size_um)
             seconds = time.perf_counter() - began
             segmented = found.nuclei is not None
             counts = found.counts if segmented else dict(n_apoptotic=len(found.events))
-            images.append(dict(z=z, method=method, height_px=plane.shape[0], width_px=plane.shape[1], pixel_size_um=um, **counts, seconds=seconds))
+            images.append(dict(z=z, method=method, height_px=plane.shape[0], width_px=plane.shape[1], pixel_size_um=um, z_step_um=stack.z_step_um, **counts, seconds=seconds))
             events.append(found.events.assign(z=z, x_um=found.events.x_px*um, y_um=found.events.y_px*um))
             if segmented: nuclei.append(found.nuclei.assign(z=z))
             if pictures:
-                planes.append(found)
-                files.append(f'overlays/{stem if len(stack.pixels) == 1 else _apart(f"{stem}_z{z:0{len(str(len(stack.pixels)))}}", taken)}.png')
-                with write_atomically(folder/files[-1]) as temporary: overlay_figure(plane, found, um, name if len(stack.pixels) == 1 else f'{name}, plane {z}').savefig(temporary, dpi=120)
+                files.append(f'overlays/{stem if single else _apart(f"{stem}_z{z:0{len(str(len(stack.pixels)))}}", taken)}.png')
+                with write_atomically(folder/files[-1]) as temporary: overlay_figure(plane, found, um, name if single else f'{name}, plane {z}').savefig(temporary, dpi=120)
+                if segmented: # labels of all planes are kept, in as few bytes as will do
+                    if labels is None: labels = np.zeros((len(stack.pixels), 2, *plane.shape), np.uint16)
+                    if max(len(found.nuclei), len(found.events)) >= 2**16: labels = labels.astype(np.uint32)
+                    labels[z - 1] = found.nucleus_labels, found.event_labels
+                planes.append(replace(found, nucleus_labels=None, event_labels=None))
         if pictures:
+            if labels is not None: planes = [replace(o, nucleus_labels=here[0], event_labels=here[1]) for o, here in zip(planes, labels)]
             for page, fig in enumerate(event_pages(stack.pixels, pd.concat(events), um, name), 1):
                 files.append(f'events/{stem if page == 1 else _apart(f"{stem}_page{page:02}", taken)}.png')
                 with write_atomically(folder/files[-1]) as temporary: fig.savefig(temporary, dpi=120)
@@ -247,11 +253,8 @@ def _analyze_image(path, series, name, stem, taken, folder, network, method, pix
             if find_spec('roifile'):
                 files.append(f'rois/{stem}.zip')
                 write_rois(folder/files[-1], planes, um)
-        if pictures and segmented:
-            labels = np.stack([[o.nucleus_labels, o.event_labels] for o in planes])
-            labels = labels.astype(np.uint16 if labels.max() < 2**16 else np.uint32)
-            classes = np.where(labels[:, 1] > 0, 2, labels[:, 0] > 0).astype(np.uint8)
-            single = len(labels) == 1
+        if labels is not None:
+            classes = np.where(labels[:, 1] > 0, np.uint8(2), labels[:, 0] > 0)
             files += [f'masks/{stem}.ome.tif', f'labels/{stem}.ome.tif']
             write_stack(folder/f'masks/{stem}.ome.tif', classes[0] if single else classes, um, stack.z_step_um)
             write_stack(folder/f'labels/{stem}.ome.tif', labels[0] if single else labels, um, stack.z_step_um, axes='CYX' if single else 'ZCYX')
@@ -293,10 +296,16 @@ def analyze(
     if pictures and not find_spec('roifile'): notes.append("outlines for ImageJ were not written: they need the package roifile (pip install 'apoptosis_nb[export]')")
     columns = dict(images=IMAGES, events=EVENTS, nuclei=NUCLEI)
     def keep(finished): # the tables as far as they go, and the record of them
-        tables = {k: pd.concat([o for o in v if len(o)] or [pd.DataFrame()], ignore_index=True).reindex(columns=columns[k]).astype(WHOLE[k]) for k, v in parts.items()}
+        found = {k: pd.concat([o for o in v if len(o)] or [pd.DataFrame()], ignore_index=True) for k, v in parts.items()}
+        tables = {k: o.reindex(columns=columns[k]).astype(WHOLE[k]) for k, o in found.items()}
         for k, table in tables.items(): write_table(table, folder/f'{k}.csv')
+        stacks = count_stacks(**tables, z_steps=dict(found['images'].reindex(columns=['image', 'z_step_um']).to_numpy()))
+        if len(stacks):
+            files.append('stacks.csv')
+            write_table(stacks, folder/'stacks.csv')
+            notes.append('of images with several planes, images.csv counts each plane for itself; stacks.csv counts once what neighbouring planes show')
         write_json(dict(made, finished=finished, notes=notes, files=files, faults=faults), folder/'run.json')
-        return tables
+        return dict(tables, stacks=stacks)
     done = False
     try:
         stems = file_stems(name for *_, name in images)

@@ -121,6 +121,7 @@ def analyze(
     """Find and count intact nuclei and apoptotic events.
 
     images.csv has a row a plane (z from 1), events.csv and nuclei.csv a row an object, with places in px of the image, of events in um too; overlays show what was found.
+    Of a stack, stacks.csv has a row with each nucleus and event counted once, however many planes show it.
     Every image in a file (series, scene, position, point in time) is analysed, under the file's name and its own.
     A file that cannot be used is a row of images.csv with its error; the others are analysed, and the exit status is 1.
 

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['HOLE_UM2', 'NUCLEUS_UM2', 'EVENT_UM2', 'SMOOTH_UM', 'RISE_UM', 'FRAGMENTS_UM', 'SURE_UM2', 'OUTLINE_SHARE', 'SEAM_UM',
-           'SEAM_SMOOTH_UM', 'AROUND_UM', 'APART_UM', 'BLOCK_PX', 'PLACE_UM', 'NEAR_UM', 'check_mask', 'fill_holes',
-           'drop_small', 'split_nuclei', 'nuclei_table', 'group_fragments', 'large_enough', 'find_events', 'Counted',
-           'count_mask', 'outline_nuclei', 'outlined', 'count_image', 'agreed_events', 'nucleus_options',
-           'count_around', 'summarise_slices', 'count_slices']
+           'SEAM_SMOOTH_UM', 'AROUND_UM', 'APART_UM', 'BLOCK_PX', 'PLACE_UM', 'NEAR_UM', 'FARTHEST_UM', 'STACKS',
+           'check_mask', 'fill_holes', 'drop_small', 'split_nuclei', 'nuclei_table', 'group_fragments', 'large_enough',
+           'find_events', 'Counted', 'count_mask', 'outline_nuclei', 'outlined', 'count_image', 'agreed_events',
+           'nucleus_options', 'count_around', 'summarise_slices', 'count_slices', 'count_stacks']
 
 # %% ../nbs/17_counting.ipynb #7c25c572
 from dataclasses import dataclass, replace
@@ -354,15 +354,19 @@ def count_around(
     return Counted(nuclei_table(nucleus_labels, pixel_size_um, core_px), table, nucleus_labels, event_labels)
 
 # %% ../nbs/17_counting.ipynb #0223c70c
+FARTHEST_UM = 20. # slices farther apart show no nucleus twice
+
 def summarise_slices(
     nuclei, # pd.DataFrame z (from 1), y_px, x_px
     events, # pd.DataFrame z (from 1), y_px, x_px
     n_slices, # int; slices without any object count too
     pixel_size_um, # um per px
     merge_um=MERGE_UM, # how far a place may differ between neighbouring slices
+    z_step_um=None, # distance of the slices, where it is known
 ): # pd.DataFrame z (1 to n_slices, then 'merged'), n_intact, n_apoptotic, apoptotic_ratio
     "Counts and ratio of each slice, and of all of them with each object counted once (thesis Fig. 9)"
-    each = [[(o.z == z).sum() for z in range(1, n_slices + 1)] + [len(merge_slices(o, merge_um/pixel_size_um))] for o in (nuclei, events)]
+    apart = z_step_um is not None and z_step_um > FARTHEST_UM
+    each = [[(o.z == z).sum() for z in range(1, n_slices + 1)] + [len(o) if apart else len(merge_slices(o, merge_um/pixel_size_um))] for o in (nuclei, events)]
     return pd.DataFrame(dict(z=[*range(1, n_slices + 1), 'merged'], n_intact=each[0], n_apoptotic=each[1], apoptotic_ratio=apoptotic_ratio(*each)))
 
 def count_slices(
@@ -375,3 +379,23 @@ def count_slices(
     counted = [count_mask(o, pixel_size_um, core_px, **options) for o in masks]
     nuclei, events = (pd.concat([getattr(o, what).assign(z=z) for z, o in enumerate(counted, 1)], ignore_index=True) for what in ('nuclei', 'events'))
     return nuclei, events, summarise_slices(nuclei, events, len(counted), pixel_size_um)
+
+# %% ../nbs/17_counting.ipynb #5fb24302
+STACKS = ['image', 'method', 'n_planes', 'z_step_um', 'n_intact', 'n_apoptotic', 'apoptotic_ratio']
+
+def count_stacks(
+    images, # pd.DataFrame image, z (missing where there is no plane), method, pixel_size_um, n_intact (missing where events alone are found); one row a plane
+    events, # pd.DataFrame image, z, y_px, x_px
+    nuclei, # pd.DataFrame image, z, y_px, x_px
+    z_steps, # dict or pd.Series image -> distance of its planes in um, where it is known
+): # pd.DataFrame STACKS, a row an image of several planes
+    "What images of several planes hold, each nucleus and event counted once"
+    rows = []
+    for image, planes in images.dropna(subset='z').groupby('image', sort=False):
+        if len(planes) == 1: continue
+        method, um, step = planes.method.iloc[0], planes.pixel_size_um.iloc[0], z_steps.get(image)
+        step = None if pd.isna(step) else float(step)
+        once = summarise_slices(*(o[o.image == image] for o in (nuclei, events)), len(planes), um, z_step_um=step).iloc[-1]
+        if planes.n_intact.isna().all(): once[['n_intact', 'apoptotic_ratio']] = None # events alone
+        rows.append(dict(once, image=image, method=method, n_planes=len(planes), z_step_um=step))
+    return pd.DataFrame(rows, columns=STACKS).astype(dict(z_step_um=float, apoptotic_ratio=float, **dict.fromkeys(['n_planes', 'n_intact', 'n_apoptotic'], 'Int64')))

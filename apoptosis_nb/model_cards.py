@@ -43,7 +43,7 @@ FACTS = { # name -> what it is for
         title='UNet for intact and apoptotic nuclei', finds='intact nuclei and apoptotic fragments, in spheroids and in flat cultures, pixel by pixel', papers=['UNet', 'MitoCheck', 'crops', 'DSB2018'],
         data=f'Simulated spheroids and real nuclei together: the outlined fluorescence images of DSB2018, which have no apoptosis, and {FIELDS}; noise was added to some. It starts from weights of simulated spheroids.',
         taught='The exact masks of the simulation; DSB2018\'s outlines; for MitoCheck\'s cells, which have none, what is brighter than a threshold.', licence=f'{TOGETHER["licence"]} DSB2018 is CC0.',
-        limits=['It has seen no real spheroid: its spheroids are simulated, its real nuclei are those of flat cultures.', 'DSB2018 does not tell its pixel sizes: each image was brought to the size at which its nuclei are as large as usual.',
+        limits=['It has seen no real spheroid: its spheroids are simulated, its real nuclei are those of flat cultures.', 'A nucleus of several lobes is often counted lobe by lobe, as touching nuclei are (`real_nuclei_counted`).', 'DSB2018 does not tell its pixel sizes: each image was brought to the size at which its nuclei are as large as usual.',
                 'The fields of real cells are emptier than tissue, and their cells hardly touch.', 'Dividing nuclei are among what it takes for events.']),
     'unet_simulated': SIMULATED | dict(
         title='UNet for intact and apoptotic nuclei in simulated spheroids', finds='intact nuclei and apoptotic fragments in simulated spheroids alone, pixel by pixel: the UNet of the study', papers=['UNet'], taught='The exact masks of the simulation, in tiles; Dice and Tversky loss.'),

@@ -21,6 +21,7 @@ import numpy as np, pandas as pd
 from PIL import Image
 
 from .core import InputError, plain, provenance, read_table, write_json, write_table
+from .counting import count_stacks
 from .evaluation import EVENT_UM, match_events, score_events, score_together, scores
 from .images import file_and_series, file_stems, read_stack
 from .plots import FALSE, FOUND, MISSED, ORANGE, SKY, display
@@ -284,6 +285,9 @@ class Review:
         "Write the corrected tables beside the originals, with the record of both"
         corrected, folder = self.corrected, self.folder/'corrected'
         for name in ('images', 'events', 'nuclei'): write_table(getattr(corrected, name), folder/f'{name}.csv')
+        if (self.folder/'stacks.csv').exists():
+            z_steps = read_table(self.folder/'stacks.csv', ['image', 'z_step_um']).set_index('image').z_step_um
+            write_table(count_stacks(corrected.images, corrected.events, corrected.nuclei, z_steps), folder/'stacks.csv')
         write_json(provenance(analysis=self.made, n_corrections=len(self.corrections), by=sorted(set(self.corrections.by) - {''})), folder/'run.json')
         return corrected
 

@@ -4,7 +4,7 @@ import json, os, sys
 import numpy as np, pandas as pd, pytest
 
 from apoptosis_nb.core import InputError, write_json, write_table
-from apoptosis_nb.counting import count_mask
+from apoptosis_nb.counting import count_mask, count_stacks
 from apoptosis_nb.images import file_stems, write_stack
 from apoptosis_nb.review import AGREEMENT, Review, Reviewer, Session, agreement, corrections_from_rois, find_image, read_corrections
 from apoptosis_nb.rois import geojson_objects, roi_objects, write_geojson, write_rois
@@ -54,8 +54,12 @@ def test_planes_and_images_one_after_the_other(tmp_path):
 def test_images_of_unequal_depth(tmp_path):
     found, _ = analysis(tmp_path, ('deep.tif', 'b.tif', 'last.tif'), depth=(3, 1, 2))
     review = Review(found)
+    tables = review.tables
+    write_table(count_stacks(tables.images, tables.events, tables.nuclei, {'deep.tif': 10., 'last.tif': 50.}), found / 'stacks.csv')
     review.decide(('deep.tif', 3, 'event', 1), 'relabel')
     review.save()
+    stacks = [pd.read_csv(o / 'stacks.csv')[['image', 'n_planes', 'z_step_um', 'n_intact', 'n_apoptotic']].values.tolist() for o in (found, found / 'corrected')]
+    assert stacks == [[['deep.tif', 3, 10., n, 2], ['last.tif', 2, 50., 6, 4]] for n in (3, 4)] # planes 50 um apart show other nuclei
     for name, n in (('events', {('deep.tif', 3): 1}), ('nuclei', {('deep.tif', 3): 4})):
         table = pd.read_csv(found / f'corrected/{name}.csv')
         planes = [('deep.tif', 1), ('deep.tif', 2), ('deep.tif', 3), ('b.tif', 1), ('last.tif', 1), ('last.tif', 2)]
