@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['METHODS', 'COARSEST_UM', 'WEIGHTS', 'OVERLAY_PX', 'SUFFIXES', 'IMAGES', 'EVENTS', 'NUCLEI', 'WHOLE', 'TABLES',
-           'MISSTATED', 'usual_method', 'load_method', 'analyze_plane', 'overlay_figure', 'read_record', 'find_images',
-           'check_out', 'Analysis', 'analyze']
+           'MISSTATED', 'BESIDE_PX', 'usual_method', 'load_method', 'analyze_plane', 'overlay_figure', 'read_record',
+           'find_images', 'check_out', 'Analysis', 'analyze']
 
 # %% ../nbs/30_analysis.ipynb #a9000003
 import json, os, tempfile, time, traceback
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -22,8 +23,8 @@ from .acas import annotate
 from .classifier import load_classifier
 from .core import InputError, network_file, network_metadata, provenance, write_atomically, write_json, write_table
 from .counting import Counted, agreed_events, count_around, count_image, count_mask, count_stacks, nucleus_options, outlined
-from .images import PIXEL_SIZE_UM, check_pixel_size, file_stems, list_images, read_stack, write_stack
-from .plots import FOUND, event_pages, figure, mark, show_image
+from .images import PIXEL_SIZE_UM, Stack, check_pixel_size, file_stems, list_images, read_stack, write_stack
+from .plots import FOUND, display, event_pages, figure, mark, show_image
 from .preprocessing import RADIUS_UM, doubts, estimate_pixel_size, resample
 from .rois import COLOURS, write_geojson, write_rois
 from .scanning import detect, find_candidates, window_corners
@@ -107,11 +108,11 @@ def overlay_figure(
     fig, ax = figure(size=(9, 9*tall + .9) if tall < 2 else (max(18/tall, 5), 18.9)) # a narrow strip is not drawn as wide as a page
     words = f'apoptotic events: {len(counted.events)}'
     if counted.nuclei is not None: words = f'intact nuclei: {len(counted.nuclei)}, {words}, ratio: {counted.counts["apoptotic_ratio"]:.3f}'
-    show_image(ax, shown, f'{title}\n{words}'.strip(), pixel_size_um*step)
+    lines = 'thick' if max(shown.shape) > 900 else 'inner' # two px, where the picture has fewer than the image
+    light = np.repeat((255*display(shown)).astype(np.uint8)[..., None], 3, axis=-1)
     if counted.nuclei is not None:
-        for labels, colour in ((counted.nucleus_labels, COLOURS['nucleus']), (counted.event_labels, COLOURS['event'])):
-            lines = find_boundaries(labels[::step, ::step], mode='inner')
-            ax.imshow(np.dstack([np.broadcast_to(np.divide(colour, 255), (*lines.shape, 3)), lines*.9]), interpolation='nearest')
+        for labels, colour in ((counted.nucleus_labels, COLOURS['nucleus']), (counted.event_labels, COLOURS['event'])): light[find_boundaries(labels[::step, ::step], mode=lines)] = colour
+    show_image(ax, light, f'{title}\n{words}'.strip(), pixel_size_um*step)
     mark(ax, counted.events[['y_px', 'x_px']].to_numpy(float)/step, 2*radius_um/pixel_size_um/step, dict(FOUND, lw=1.2), circles=True)
     return fig
 
@@ -206,6 +207,7 @@ class Analysis:
 
 # %% ../nbs/30_analysis.ipynb #a9000014
 MISSTATED = 2.5 # times the estimate, or its inverse: beyond that a pixel size is doubted
+BESIDE_PX = 4096**2 # an image of more pixels is drawn before the next is looked at: two at once might not find room
 
 def _pixel_size(stack): # float, um; what is to be said of it, in words
     plane = stack.pixels[len(stack.pixels)//2]
@@ -220,45 +222,57 @@ def _apart(name, taken): # no other image's name
     while name.casefold() in taken: name += '_'
     return name
 
-def _analyze_image(path, series, name, stem, taken, folder, network, method, pixel_size_um, channel, core_px, stride_px, pictures, files): # images, events, nuclei, notes; what is written is added to `files`, before it is
+@dataclass
+class _Image:
+    "One image that was counted, and what drawing it needs"
+    stack: Stack
+    um: float # of its pixels
+    planes: list # Counted, of each plane; with labels where pictures are wanted
+    labels: np.ndarray # (Z, 2, Y, X), of nuclei and of events; or None
+    tables: list # pd.DataFrame: images, events, nuclei
+    notes: list # str
+
+def _count_image(path, series, name, network, method, pixel_size_um, channel, core_px, stride_px, pictures): # _Image
     with _naming(path, name):
         stack = read_stack(path, channel, pixel_size_um, series)
         um, notes = _pixel_size(stack)
         for z, plane in enumerate(stack.pixels, 1): notes += [f'{"" if len(stack.pixels) == 1 else f"plane {z}: "}{o}' for o in doubts(plane)]
-        images, events, nuclei, planes, labels, single = [], [], [], [], None, len(stack.pixels) == 1
+        images, events, nuclei, planes, labels = [], [], [], [], None
         for z, plane in enumerate(stack.pixels, 1):
             began = time.perf_counter()
             found = analyze_plane(plane, um, method, network, core_px, stride_px, estimated=not stack.pixel_size_um)
             seconds = time.perf_counter() - began
             segmented = found.nuclei is not None
             counts = found.counts if segmented else dict(n_apoptotic=len(found.events))
-            images.append(dict(z=z, method=method, height_px=plane.shape[0], width_px=plane.shape[1], pixel_size_um=um, z_step_um=stack.z_step_um, **counts, seconds=seconds))
+            images.append(dict(z=z, method=method, height_px=plane.shape[0], width_px=plane.shape[1], pixel_size_um=um, z_step_um=stack.z_step_um or np.nan, **counts, seconds=seconds))
             events.append(found.events.assign(z=z, x_um=found.events.x_px*um, y_um=found.events.y_px*um))
             if segmented: nuclei.append(found.nuclei.assign(z=z))
-            if pictures:
-                files.append(f'overlays/{stem if single else _apart(f"{stem}_z{z:0{len(str(len(stack.pixels)))}}", taken)}.png')
-                with write_atomically(folder/files[-1]) as temporary: overlay_figure(plane, found, um, name if single else f'{name}, plane {z}').savefig(temporary, dpi=120)
-                if segmented: # labels of all planes are kept, in as few bytes as will do
-                    if labels is None: labels = np.zeros((len(stack.pixels), 2, *plane.shape), np.uint16)
-                    if max(len(found.nuclei), len(found.events)) >= 2**16: labels = labels.astype(np.uint32)
-                    labels[z - 1] = found.nucleus_labels, found.event_labels
-                planes.append(replace(found, nucleus_labels=None, event_labels=None))
-        if pictures:
-            if labels is not None: planes = [replace(o, nucleus_labels=here[0], event_labels=here[1]) for o, here in zip(planes, labels)]
-            for page, fig in enumerate(event_pages(stack.pixels, pd.concat(events), um, name), 1):
-                files.append(f'events/{stem if page == 1 else _apart(f"{stem}_page{page:02}", taken)}.png')
-                with write_atomically(folder/files[-1]) as temporary: fig.savefig(temporary, dpi=120)
-            files.append(f'geojson/{stem}.geojson')
-            write_geojson(folder/files[-1], planes, um)
-            if find_spec('roifile'):
-                files.append(f'rois/{stem}.zip')
-                write_rois(folder/files[-1], planes, um)
-        if labels is not None:
-            classes = np.where(labels[:, 1] > 0, np.uint8(2), labels[:, 0] > 0)
-            files += [f'masks/{stem}.ome.tif', f'labels/{stem}.ome.tif']
-            write_stack(folder/f'masks/{stem}.ome.tif', classes[0] if single else classes, um, stack.z_step_um)
-            write_stack(folder/f'labels/{stem}.ome.tif', labels[0] if single else labels, um, stack.z_step_um, axes='CYX' if single else 'ZCYX')
-    return pd.DataFrame(images), pd.concat(events), pd.concat(nuclei) if nuclei else pd.DataFrame(), [f'{name}: {o}' for o in notes]
+            if pictures and segmented: # labels of all planes are kept, in as few bytes as will do
+                if labels is None: labels = np.zeros((len(stack.pixels), 2, *plane.shape), np.uint16)
+                if max(len(found.nuclei), len(found.events)) >= 2**16: labels = labels.astype(np.uint32)
+                labels[z - 1] = found.nucleus_labels, found.event_labels
+            planes.append(replace(found, nucleus_labels=None, event_labels=None))
+        if labels is not None: planes = [replace(o, nucleus_labels=here[0], event_labels=here[1]) for o, here in zip(planes, labels)]
+        return _Image(stack, um, planes, labels, [pd.DataFrame(images), pd.concat(events), pd.concat(nuclei) if nuclei else pd.DataFrame()], notes)
+
+def _draw_image(image, path, name, stem, taken, folder, files): # what is written is added to `files`, before it is
+    single, um, z_step_um = len(image.planes) == 1, image.um, image.stack.z_step_um
+    def draw(fig, to):
+        files.append(to)
+        with write_atomically(folder/to) as temporary: fig.savefig(temporary, dpi=120)
+    def write(writer, to, *what, **how):
+        files.append(to)
+        writer(folder/to, *what, **how)
+    with _naming(path, name):
+        for z, (plane, found) in enumerate(zip(image.stack.pixels, image.planes), 1):
+            draw(overlay_figure(plane, found, um, name if single else f'{name}, plane {z}'), f'overlays/{stem if single else _apart(f"{stem}_z{z:0{len(str(len(image.planes)))}}", taken)}.png')
+        for page, fig in enumerate(event_pages(image.stack.pixels, image.tables[1], um, name), 1): draw(fig, f'events/{stem if page == 1 else _apart(f"{stem}_page{page:02}", taken)}.png')
+        write(write_geojson, f'geojson/{stem}.geojson', image.planes, um)
+        if find_spec('roifile'): write(write_rois, f'rois/{stem}.zip', image.planes, um)
+        if image.labels is None: return
+        classes = np.where(image.labels[:, 1] > 0, np.uint8(2), image.labels[:, 0] > 0)
+        write(write_stack, f'masks/{stem}.ome.tif', classes[0] if single else classes, um, z_step_um)
+        write(write_stack, f'labels/{stem}.ome.tif', image.labels[0] if single else image.labels, um, z_step_um, axes='CYX' if single else 'ZCYX')
 
 def analyze(
     paths, # iterable of str or Path: images, or folders of them
@@ -289,7 +303,7 @@ def analyze(
         _refuse_losing(images, channel, pixel_size_um)
         _remove_earlier(folder)
     made = provenance(method=method, weights=str(weights or WEIGHTS.get(method, '')), pixel_size_um=pixel_size_um, channel=channel, core_px=core_px, stride_px=stride_px)
-    parts, notes, files, faults = dict(images=[], events=[], nuclei=[]), [], [], {}
+    parts, notes, files_of, faults = dict(images=[], events=[], nuclei=[]), [], {}, {}
     if (folder/'corrections.csv').exists(): notes.append(f'{folder/"corrections.csv"} and the tables in {folder/"corrected"} are of the results that were replaced; a review takes the corrections only where the same was found again')
     for o in given:
         if o.is_dir() and (deeper := [p for p in _folders_in(o) if not folder.resolve().is_relative_to((o/p).resolve()) and o/p not in given]): notes.append(f'{o}: the images in its folders {", ".join(deeper[:9])} are not among these; name those folders too, if they are wanted')
@@ -300,6 +314,7 @@ def analyze(
         tables = {k: o.reindex(columns=columns[k]).astype(WHOLE[k]) for k, o in found.items()}
         for k, table in tables.items(): write_table(table, folder/f'{k}.csv')
         stacks = count_stacks(**tables, z_steps=dict(found['images'].reindex(columns=['image', 'z_step_um']).to_numpy()))
+        files = [o for own in files_of.values() for o in own]
         if len(stacks):
             files.append('stacks.csv')
             write_table(stacks, folder/'stacks.csv')
@@ -310,18 +325,34 @@ def analyze(
     try:
         stems = file_stems(name for *_, name in images)
         taken = {o.casefold() for o in stems.values()}
-        for path, series, name in tqdm(images, unit='image', disable=quiet):
-            before = len(files)
-            try: *found, said = _analyze_image(path, series, name, stems[name], taken, folder, network, method, pixel_size_um, channel, core_px, stride_px, pictures, files)
+        files_of.update((name, []) for *_, name in images)
+        def settle(path, name, image, drawing): # its rows, once its pictures are written
+            try:
+                if isinstance(image, Exception): raise image
+                if drawing: drawing.result()
+                found, said = image.tables, [f'{name}: {o}' for o in image.notes]
             except OSError: raise # no room on the disk: the next image will fare no better
             except Exception as e:
                 error = str(e) if isinstance(e, InputError) else f'{path}: could not be analysed ({type(e).__name__}: {e}); leave it out, and report it with the fault in run.json'
-                if not isinstance(e, InputError): faults[name] = traceback.format_exc()
+                if not isinstance(e, InputError): faults[name] = ''.join(traceback.format_exception(e))
                 found, said = [pd.DataFrame([dict(method=method, error=error)]), pd.DataFrame(), pd.DataFrame()], []
-                for o in files[before:]: (folder/o).unlink(missing_ok=True)
-                del files[before:]
+                for o in files_of[name]: (folder/o).unlink(missing_ok=True)
+                files_of[name].clear()
             for k, table in zip(parts, found): parts[k].append(table.assign(image=name))
-            notes += said
+            notes.extend(said)
+        with ThreadPoolExecutor(1) as artist: # draws an image while the networks look at the next
+            waiting = []
+            try:
+                for path, series, name in tqdm(images, unit='image', disable=quiet):
+                    try: image = _count_image(path, series, name, network, method, pixel_size_um, channel, core_px, stride_px, pictures)
+                    except Exception as e: image = e
+                    while waiting: settle(*waiting.pop())
+                    drawn = pictures and isinstance(image, _Image)
+                    waiting.append((path, name, image, artist.submit(_draw_image, image, path, name, stems[name], taken, folder, files_of[name]) if drawn else None))
+                    if drawn and image.stack.pixels.size > BESIDE_PX: settle(*waiting.pop())
+                    del image # a large one would fill the memory
+            finally:
+                while waiting: settle(*waiting.pop())
         done = True
     finally: tables = keep(done)
     return Analysis(**tables, notes=notes)

@@ -14,6 +14,7 @@ from itertools import cycle
 
 import matplotlib.pyplot as plt, numpy as np, pandas as pd
 from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, Rectangle
 
@@ -24,12 +25,11 @@ def figure(
     rows=1, # number of rows of axes
     columns=1, # number of columns of axes
     size=(5, 4), # width and height in inches
-    **options, # passed on to `plt.subplots`
+    **options, # passed on to `Figure.subplots`
 ): # (matplotlib Figure, its axes)
-    "A figure and its axes; closed for pyplot, so that a notebook shows it once: where it is a cell's value"
-    fig, axes = plt.subplots(rows, columns, figsize=size, layout='constrained', **options)
-    plt.close(fig)
-    return fig, axes
+    "A figure and its axes, none of pyplot's: it needs no window, any thread may draw it, and a notebook shows it once: where it is a cell's value"
+    fig = Figure(size, layout='constrained')
+    return fig, fig.subplots(rows, columns, **options)
 
 def bare(
     ax, # matplotlib Axes
@@ -60,13 +60,13 @@ def display(
 
 def show_image(
     ax, # matplotlib Axes
-    image, # (Y, X), any number dtype
+    image, # (Y, X), any number dtype; or colours, uint8 (Y, X, 3), which are shown as they are
     title='', # written above
     pixel_size_um=None, # draws a scale bar when given
     **options, # passed on to `display`
 ): # the Axes
     "An image with its scale bar"
-    ax.imshow(display(image, **options), cmap='gray', vmin=0, vmax=1, interpolation='antialiased')
+    ax.imshow(image if np.ndim(image) == 3 else display(image, **options), cmap='gray', vmin=0, vmax=1, interpolation='antialiased')
     if pixel_size_um: scale_bar(ax, np.shape(image), pixel_size_um)
     return bare(ax, title)
 

@@ -58,7 +58,10 @@ def test_planes_and_stacks(detect, tmp_path):
     assert last[['event', 'x_px', 'y_px']].values.tolist() == [[1, 31.5, 31.5]]
     written = sorted(str(o.relative_to(tmp_path / 'out')) for o in (tmp_path / 'out').rglob('*.*'))
     rois = ['rois/plane.zip', 'rois/stack.zip'] if find_spec('roifile') else []
-    assert written == ['events.csv', 'events/plane.png', 'events/stack.png', 'geojson/plane.geojson', 'geojson/stack.geojson', 'images.csv', 'nuclei.csv', 'overlays/plane.png', 'overlays/stack_z1.png', 'overlays/stack_z2.png', *rois, 'run.json'], 'nothing half-written is left'
+    assert written == ['events.csv', 'events/plane.png', 'events/stack.png', 'geojson/plane.geojson', 'geojson/stack.geojson', 'images.csv', 'nuclei.csv', 'overlays/plane.png', 'overlays/stack_z1.png', 'overlays/stack_z2.png', *rois, 'run.json', 'stacks.csv'], 'nothing half-written is left'
+    stack, = pd.read_csv(tmp_path / 'out' / 'stacks.csv').to_dict('records')
+    assert stack.pop('z_step_um') == 10 and [k for k, v in stack.items() if pd.isna(v)] == ['n_intact', 'apoptotic_ratio'] # the window finds events alone
+    assert stack['n_planes'] == 2 and stack['n_apoptotic'] == images.n_apoptotic[0] > 0
 
 def test_another_pixel_size_is_rescaled(detect, tmp_path):
     "the window of 64 px of .65 um just fits into 128 px of .325 um, and its middle is the image's"
