@@ -11,6 +11,7 @@ __all__ = ['BLUE', 'ORANGE', 'GREEN', 'RED', 'PURPLE', 'SKY', 'GREY', 'YELLOW', 
 
 # %% ../nbs/20_plots.ipynb #0af097c0
 from itertools import cycle
+from threading import current_thread, main_thread
 
 import matplotlib.pyplot as plt, numpy as np, pandas as pd
 from matplotlib.colors import ListedColormap
@@ -25,11 +26,15 @@ def figure(
     rows=1, # number of rows of axes
     columns=1, # number of columns of axes
     size=(5, 4), # width and height in inches
-    **options, # passed on to `Figure.subplots`
+    **options, # passed on to `plt.subplots`
 ): # (matplotlib Figure, its axes)
-    "A figure and its axes, none of pyplot's: it needs no window, any thread may draw it, and a notebook shows it once: where it is a cell's value"
-    fig = Figure(size, layout='constrained')
-    return fig, fig.subplots(rows, columns, **options)
+    "A figure and its axes; closed for pyplot, so that a notebook shows it once: where it is a cell's value"
+    if current_thread() is not main_thread(): # pyplot may want a window, which no other thread can have
+        fig = Figure(size, layout='constrained')
+        return fig, fig.subplots(rows, columns, **options)
+    fig, axes = plt.subplots(rows, columns, figsize=size, layout='constrained', **options)
+    plt.close(fig)
+    return fig, axes
 
 def bare(
     ax, # matplotlib Axes
