@@ -175,7 +175,7 @@ def compare(
 @app.command()
 def models(
     name: Annotated[Optional[str], typer.Argument(help='A network that comes with the package, or a .keras file: its card is shown.')] = None,
-    export: Annotated[Optional[Path], typer.Option(metavar='FILE.zip', help='Write a UNet as a bioimage.io package, for other programs, or for TensorFlow alone.')] = None,
+    export: Annotated[Optional[Path], typer.Option(metavar='FILE.zip', help='Write a network as a bioimage.io package, for other programs, or for TensorFlow alone.')] = None,
     overwrite: Annotated[bool, typer.Option('--overwrite', help='Replace FILE.zip if it is there.')] = False,
 ):
     """List the trained networks, or show the card of one.

@@ -246,6 +246,22 @@ def test_a_fault_of_ours_is_a_row(tmp_path, monkeypatch):
     assert images.error.isna().tolist() == [True, False, True] and 'ZeroDivisionError' in listed['faults']['b.ome.tif']
     assert {o.name.split('.')[0] for o in (tmp_path / 'out/overlays').iterdir()} == {'a', 'c'} == {o.split('/')[1].split('.')[0] for o in listed['files']}
 
+@pytest.mark.parametrize('stop, at', [(KeyboardInterrupt, 'analyze_plane'), (OSError(28, 'No space left on device'), 'write_geojson')])
+def test_what_was_found_before_a_stop_is_kept(stop, at, tmp_path, monkeypatch):
+    "the user interrupts the third image, or it finds no room on the disk: the two before it are there, pictures too"
+    import apoptosis_nb.analysis as analysis
+    for name in 'abcd': write_stack(tmp_path / f'in/{name}.ome.tif', picture(64, 64), .65)
+    usual, calls = getattr(analysis, at), []
+    def stops(*words, **how):
+        calls.append(words)
+        if len(calls) == 3: raise stop
+        return usual(*words, **how)
+    monkeypatch.setattr(analysis, at, stops)
+    with pytest.raises(stop if isinstance(stop, type) else OSError): analysis.analyze([tmp_path / 'in'], tmp_path / 'out', 'acas', quiet=True)
+    images, listed = pd.read_csv(tmp_path / 'out/images.csv'), json.loads((tmp_path / 'out/run.json').read_text())
+    assert images.image.tolist() == ['a.ome.tif', 'b.ome.tif'] and images.error.isna().all() and not listed['finished']
+    assert {o.name[0] for o in (tmp_path / 'out/labels').iterdir()} == {'a', 'b'}
+
 def test_what_folders_hold(tmp_path):
     "names that need care, links, another spelling of a path, and what is no image"
     folder = tmp_path / 'Tag 1 (Kölle) [x] %d'
