@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['METHODS', 'COARSEST_UM', 'WEIGHTS', 'OVERLAY_PX', 'SUFFIXES', 'IMAGES', 'EVENTS', 'NUCLEI', 'WHOLE', 'TABLES',
-           'MISSTATED', 'BESIDE_PX', 'usual_method', 'load_method', 'analyze_plane', 'overlay_figure', 'read_record',
-           'find_images', 'check_out', 'Analysis', 'analyze']
+           'MISSTATED', 'BESIDE_PX', 'QUALITY', 'usual_method', 'load_method', 'analyze_plane', 'overlay_figure',
+           'read_record', 'find_images', 'check_out', 'Analysis', 'analyze', 'check_images']
 
 # %% ../nbs/30_analysis.ipynb #a9000003
 import json, os, tempfile, time, traceback
@@ -356,3 +356,23 @@ def analyze(
         done = True
     finally: tables = keep(done)
     return Analysis(**tables, notes=notes)
+
+# %% ../nbs/30_analysis.ipynb #5d1c0b04
+QUALITY = ['image', 'planes', 'height_px', 'width_px', 'dtype', 'pixel_size_um', 'estimated_um', 'brightest_share', 'doubts', 'error']
+
+def check_images(
+    paths, # iterable of str or Path: images, or folders of them
+    channel=None, # int from 0 or str, its name; needed where files have several
+    pixel_size_um=None, # of all images, overrides what the files say
+    quiet=False, # no progress bar
+): # pd.DataFrame QUALITY, a row an image; of its middle plane the pixel size that its nuclei suggest (missing where too few are seen) and the share of the pixels that have the greatest value
+    "Look at images without analysing them"
+    rows = []
+    for path, series, name in tqdm(list_images(find_images(paths)), unit='image', disable=quiet):
+        try:
+            with _naming(path, name): stack = read_stack(path, channel, pixel_size_um, series)
+        except InputError as e: rows.append(dict(image=name, error=str(e))); continue
+        plane = stack.pixels[len(stack.pixels)//2]
+        rows.append(dict(image=name, planes=len(stack.pixels), height_px=plane.shape[0], width_px=plane.shape[1], dtype=str(plane.dtype), pixel_size_um=stack.pixel_size_um, estimated_um=estimate_pixel_size(plane, otherwise=np.nan),
+                         brightest_share=float((plane == plane.max()).mean()), doubts='; '.join(doubts(plane))))
+    return pd.DataFrame(rows, columns=QUALITY).astype(dict(planes='Int64', height_px='Int64', width_px='Int64', pixel_size_um=float))

@@ -103,7 +103,7 @@ def headline(
     def _miscounted():
         if not (Path(results)/'tables'/'real_nuclei_counted.csv').is_file(): return # not every run looks into that
         for o in table('real_nuclei_counted').itertuples():
-            if 'Polylobed' in o.class_name: row(f'fields of MitoCheck cells kept aside ({o.n_fields}), intact nuclei: {o.class_name}; UNet and window 64 px: intact nuclei counted; median error', f'{o.n_intact} of {o.n_intact_truth}; {o.count_error_percent:.1f} %')
+            if 'Polylobed' in o.class_name: row(f'fields of MitoCheck cells kept aside ({o.n_fields}), intact nuclei: {o.class_name}; UNet and window 64 px: intact nuclei counted; median error; F1 of events', f'{o.n_intact} of {o.n_intact_truth}; {o.count_error_percent:.1f} %; {o.f1:.3f}')
     def _ablation():
         for o in table('ablation_means').itertuples(): row(f'UNet, short training, {o.variant}: IoU intact / apoptotic', f'{o.val_iou_intact_mean:.3f} / {o.val_iou_apoptotic_mean:.3f}')
     for section in (_windows, _sweep, _detection, _missed, _split, _strides, _dense, _unet, _ablation, _methods, _dataset2, _real, _images, _real_windows, _miscounted):
