@@ -145,6 +145,7 @@ class OverlapLoss(keras.losses.Loss):
 
 LOSSES = { # name: function of the class weights
     'dice_tversky': lambda weights: OverlapLoss(weights, together=True),
+    'dice_tversky_each': lambda weights: OverlapLoss(weights), # the thesis's Eq. 22: each tile by itself
     'cross_entropy': lambda weights: keras.losses.CategoricalCrossentropy(),
     'focal_tversky': lambda weights: OverlapLoss(weights, gamma=.75, together=True),
     'boundary': lambda weights: OverlapLoss(weights, boundary=.3, together=True),
