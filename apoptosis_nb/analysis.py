@@ -25,7 +25,7 @@ from .core import InputError, network_file, network_metadata, provenance, write_
 from .counting import Counted, agreed_events, count_around, count_image, count_mask, count_stacks, nucleus_options, outlined
 from .images import PIXEL_SIZE_UM, Stack, check_pixel_size, file_stems, list_images, read_stack, write_stack
 from .plots import FOUND, display, event_pages, figure, mark, show_image
-from .preprocessing import RADIUS_UM, doubts, estimate_pixel_size, resample
+from .preprocessing import RADIUS_UM, check_image, doubts, estimate_pixel_size, resample
 from .rois import COLOURS, write_geojson, write_rois
 from .scanning import detect, find_candidates, window_corners
 from .unet import load_segmenter
@@ -370,9 +370,13 @@ def check_images(
     rows = []
     for path, series, name in tqdm(list_images(find_images(paths)), unit='image', disable=quiet):
         try:
-            with _naming(path, name): stack = read_stack(path, channel, pixel_size_um, series)
-        except InputError as e: rows.append(dict(image=name, error=str(e))); continue
-        plane = stack.pixels[len(stack.pixels)//2]
-        rows.append(dict(image=name, planes=len(stack.pixels), height_px=plane.shape[0], width_px=plane.shape[1], dtype=str(plane.dtype), pixel_size_um=stack.pixel_size_um, estimated_um=estimate_pixel_size(plane, otherwise=np.nan),
-                         brightest_share=float((plane == plane.max()).mean()), doubts='; '.join(doubts(plane))))
+            with _naming(path, name):
+                stack = read_stack(path, channel, pixel_size_um, series)
+                plane = check_image(stack.pixels[len(stack.pixels)//2])
+        except InputError as e: rows.append(dict(image=name, error=str(e)))
+        else:
+            try: estimate = estimate_pixel_size(plane)
+            except InputError: estimate = np.nan
+            rows.append(dict(image=name, planes=len(stack.pixels), height_px=plane.shape[0], width_px=plane.shape[1], dtype=str(plane.dtype), pixel_size_um=stack.pixel_size_um, estimated_um=estimate,
+                             brightest_share=float((plane == plane.max()).mean()), doubts='; '.join(doubts(plane))))
     return pd.DataFrame(rows, columns=QUALITY).astype(dict(planes='Int64', height_px='Int64', width_px='Int64', pixel_size_um=float))
