@@ -209,10 +209,13 @@ class Analysis:
 MISSTATED = 2.5 # times the estimate, or its inverse: beyond that a pixel size is doubted
 BESIDE_PX = 4096**2 # an image of more pixels is drawn before the next is looked at: two at once might not find room
 
-def _pixel_size(stack): # float, um; what is to be said of it, in words
+def _estimate(stack): # float, um, from the middle plane, of which a part will do where the file says what it is; None where it shows too few nuclei
     plane = stack.pixels[len(stack.pixels)//2]
-    try: estimate = estimate_pixel_size(plane[tuple(slice(max(0, n//2 - 512), n//2 + 512) for n in plane.shape)] if stack.pixel_size_um else plane)
-    except InputError: estimate = None
+    try: return estimate_pixel_size(plane[tuple(slice(max(0, n//2 - 512), n//2 + 512) for n in plane.shape)] if stack.pixel_size_um else plane)
+    except InputError: return None
+
+def _pixel_size(stack): # float, um; what is to be said of it, in words
+    estimate = _estimate(stack)
     um = stack.pixel_size_um or estimate or PIXEL_SIZE_UM
     if stack.pixel_size_um and estimate and not 1/MISSTATED < um/estimate < MISSTATED: return um, [f'its pixels are said to be {um:.3g} um, but its nuclei look as if they were about {estimate:.2g} um; if they are, give that with pixel_size_um (in a shell --pixel-size)']
     if stack.pixel_size_um: return um, []
@@ -375,8 +378,6 @@ def check_images(
                 plane = check_image(stack.pixels[len(stack.pixels)//2])
         except InputError as e: rows.append(dict(image=name, error=str(e)))
         else:
-            try: estimate = estimate_pixel_size(plane)
-            except InputError: estimate = np.nan
-            rows.append(dict(image=name, planes=len(stack.pixels), height_px=plane.shape[0], width_px=plane.shape[1], dtype=str(plane.dtype), pixel_size_um=stack.pixel_size_um, estimated_um=estimate,
+            rows.append(dict(image=name, planes=len(stack.pixels), height_px=plane.shape[0], width_px=plane.shape[1], dtype=str(plane.dtype), pixel_size_um=stack.pixel_size_um, estimated_um=_estimate(stack),
                              brightest_share=float((plane == plane.max()).mean()), doubts='; '.join(doubts(plane))))
-    return pd.DataFrame(rows, columns=QUALITY).astype(dict(planes='Int64', height_px='Int64', width_px='Int64', pixel_size_um=float))
+    return pd.DataFrame(rows, columns=QUALITY).astype(dict(planes='Int64', height_px='Int64', width_px='Int64', pixel_size_um=float, estimated_um=float))

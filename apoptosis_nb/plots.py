@@ -226,10 +226,10 @@ def mark(
     style, # dict of patch properties: FOUND, FALSE or MISSED
     circles=False, # circles instead of squares
 ):
-    "Outline places on an image"
+    "Outline places on an image, whose view stays as it is: what reaches beyond its border is cut off"
     for y, x in np.asarray(points, float).reshape(-1, 2):
         shape = Circle((x, y), size_px/2, fill=False, **style) if circles else Rectangle((x-size_px/2, y-size_px/2), size_px, size_px, fill=False, **style)
-        ax.add_patch(shape)
+        ax.add_artist(shape)
 
 def detection_figure(
     image, # (Y, X), any number dtype
