@@ -83,15 +83,16 @@ class Classifier:
         model, # keras.Model, (N, h, h, 1) from 0 to 1 -> (N, 1)
         threshold=.5, # a window is positive from this probability on
         pixel_size_um=.65, # of the images it was trained on
-        normalisation='image', # of raw crops, one of `preprocessing.NORMALISATIONS`
+        normalisation='image', # of whole images, one of `preprocessing.NORMALISATIONS`
         batch=128, # windows computed at once
         views=1, # of a window's eight orientations, over which the log odds of raw crops are averaged
-        crop_normalisation=None, # of raw crops, where it differs from that of images
+        crop_normalisation=None, # of raw crops; as that of images unless given
         crop_log_odds=0., # added to those of raw crops, where an event is more frequent than in a scan: one threshold serves both
         second_look=False, # was the threshold chosen for events that are looked at again? See `scanning.detect`
         **about, # anything else worth keeping, for JSON
     ):
-        for o in {normalisation, crop_normalisation or normalisation} - {*NORMALISATIONS}: raise InputError(f'normalisation {o!r}: choose one of {", ".join(NORMALISATIONS)}')
+        crop_normalisation = crop_normalisation or normalisation
+        for o in {normalisation, crop_normalisation} - {*NORMALISATIONS}: raise InputError(f'normalisation {o!r}: choose one of {", ".join(NORMALISATIONS)}')
         self.model, self.window_px = model, model.input_shape[1]
         self.threshold, self.pixel_size_um, self.normalisation, self.batch, self.views, self.second_look, self.about = float(threshold), pixel_size_um, normalisation, batch, views, second_look, about
         self.crop_normalisation, self.crop_log_odds = crop_normalisation, float(crop_log_odds)
@@ -135,7 +136,7 @@ class Classifier:
         crops, # (N, window_px, window_px) raw, any integer or float dtype
     ): # float32 (N,)
         "The probabilities of raw crops"
-        found = self.probabilities(normalise(crops, self.crop_normalisation or self.normalisation), self.views)
+        found = self.probabilities(normalise(crops, self.crop_normalisation), self.views)
         return expit(_log_odds(found) + self.crop_log_odds).astype(np.float32) if self.crop_log_odds else found
 
     def metadata(self): # dict for JSON

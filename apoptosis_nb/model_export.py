@@ -29,8 +29,6 @@ RANGE_POWER = gamma.__defaults__[0] # of the gamma correction in `normalise(wind
 WINDOW_LOW, WINDOW_HIGH, WINDOW_POWER = window_rescale.__defaults__ # percentiles and gamma correction in `normalise(windows, 'window')`
 POWERS = dict(none=1., range=RANGE_POWER, window=WINDOW_POWER) # of the normalisations that can be exported
 
-def _of_crops(classifier): return classifier.crop_normalisation or classifier.normalisation # what crops go through
-
 def _views(x, n): # n of a window's eight orientations
     for view in range(n):
         seen = ops.flip(x, 2) if view >= 4 else x
@@ -42,8 +40,8 @@ def whole_network(
 ): # keras.Model: planes (N, h, w, 1) stretched between their percentiles, or windows (N, 64, 64, 1) as shares of their range or stretched -> probabilities
     "The network and the part of the pre-processing that the specification has no words for, of Keras's own layers alone"
     if isinstance(network, Classifier):
-        if _of_crops(network) not in POWERS: raise InputError(f'a classifier whose crops are normalised by {_of_crops(network)!r}: bioimage.io has no operation for what is not one of {", ".join(POWERS)}, and a package without it would give wrong answers; export another network, e.g. window_64 or unet')
-        side, power, views, shift = network.window_px, POWERS[_of_crops(network)], network.views, network.crop_log_odds
+        if network.crop_normalisation not in POWERS: raise InputError(f'a classifier whose crops are normalised by {network.crop_normalisation!r}: bioimage.io has no operation for what is not one of {", ".join(POWERS)}, and a package without it would give wrong answers; export another network, e.g. window_64 or unet')
+        side, power, views, shift = network.window_px, POWERS[network.crop_normalisation], network.views, network.crop_log_odds
     else: side, power, views, shift = None, network.power, 1, 0.
     x = inputs = keras.Input((side, side, 1), name=IMAGE)
     x = ops.clip(x, 0., 1.)
@@ -97,7 +95,7 @@ def test_input(
     plane = spheroid.pixels[z - 1]
     events, nuclei = (o[o.z == z][['y_px', 'x_px']].to_numpy()[:2] for o in (spheroid.events, spheroid.nuclei))
     if not windows: return _around(plane, events[:1], height, width).astype(np.float32)[..., None]
-    light = dict(none=plane/plane.max(), range=np.rint(255*(plane/plane.max())), window=plane)[_of_crops(network)]
+    light = dict(none=plane/plane.max(), range=np.rint(255*(plane/plane.max())), window=plane)[network.crop_normalisation]
     return _around(light, np.concatenate([events, nuclei]), height, width).astype(np.float32)[..., None]
 
 def prepared(
@@ -105,7 +103,7 @@ def prepared(
     image, # float32, of `test_input`
 ): # float32, what `whole_network` takes
     "The specification's operations, by hand"
-    if isinstance(network, Classifier) and _of_crops(network) != 'window': return image/np.float32(255) if _of_crops(network) == 'range' else image
+    if isinstance(network, Classifier) and network.crop_normalisation != 'window': return image/np.float32(255) if network.crop_normalisation == 'range' else image
     low, high = (WINDOW_LOW, WINDOW_HIGH) if isinstance(network, Classifier) else (network.low, network.high)
     bottom, top = np.percentile(image, [low, high], axis=(1, 2), keepdims=True)
     return ((image - bottom)/(top - bottom + 1e-6)).astype(np.float32)
@@ -124,7 +122,7 @@ def _tensors(network, v, files): # the input's and the output's description
     space = [v.SpaceInputAxis(id=v.AxisId(o), size=sizes[o], concatenable=not windows, **grain) for o in 'yx']
     one = v.ChannelAxis(channel_names=['chromatin'])
     def stretched(low, high): return [v.ScaleRangeDescr(kwargs=v.ScaleRangeKwargs(axes=[v.AxisId('y'), v.AxisId('x')], min_percentile=low, max_percentile=high))] # each of a batch by itself
-    if windows: steps = dict(none=[], range=[v.ScaleLinearDescr(kwargs=v.ScaleLinearKwargs(gain=1/255))], window=stretched(WINDOW_LOW, WINDOW_HIGH))[_of_crops(network)]
+    if windows: steps = dict(none=[], range=[v.ScaleLinearDescr(kwargs=v.ScaleLinearKwargs(gain=1/255))], window=stretched(WINDOW_LOW, WINDOW_HIGH))[network.crop_normalisation]
     else: steps = stretched(network.low, network.high)
     image = v.InputTensorDescr(id=v.TensorId(IMAGE), description='fluorescence of chromatin', axes=[v.BatchAxis(), *space, one], data=v.IntervalOrRatioDataDescr(type='float32'),
                                preprocessing=steps, test_tensor=v.FileDescr(source=files['test_input.npy']))
@@ -136,11 +134,11 @@ def _tensors(network, v, files): # the input's and the output's description
 def _documentation(described, network): # the card, and what is special about the package
     windows = isinstance(network, Classifier)
     of_crops = dict(range=', 8 bit (0 to 255).', none=', pre-processed, from 0 to 1.', window=f', as read. `scale_range` stretches each between its percentiles {WINDOW_LOW:g} and {WINDOW_HIGH:g}.')
-    exact = (f'The input is a window of {network.window_px} px around a nucleus{of_crops[_of_crops(network)]} Scanning whole images is not part of the package.' if windows else
+    exact = (f'The input is a window of {network.window_px} px around a nucleus{of_crops[network.crop_normalisation]} Scanning whole images is not part of the package.' if windows else
              f'The input is a plane as read. `scale_range` stretches it between its percentiles {network.low:g} and {network.high:g}: take them from the whole image, not tile by tile; apoptosis_nb itself stretches less where there is little but noise. '
              f'Planes of other pixel sizes have to be resized to {network.pixel_size_um:g} um first. Counting (the options above) is not part of the package.'
              + (' Nor is the second look: apoptosis_nb asks again, in eight orientations, about what seems apoptotic, so there these pixels have other probabilities, and the least score of an event above is for those.' if not windows and network.second_look else ''))
-    inside = f'Clipping to 0 to 1{"" if (POWERS[_of_crops(network)] if windows else network.power) == 1 else ", gamma"}{", the mean over orientations" if windows and network.views > 1 else ""}{", what is added to the log odds of crops" if windows and network.crop_log_odds else ""}{"" if windows else " and the softmax"} are inside the network.'
+    inside = f'Clipping to 0 to 1{"" if (POWERS[network.crop_normalisation] if windows else network.power) == 1 else ", gamma"}{", the mean over orientations" if windows and network.views > 1 else ""}{", what is added to the log odds of crops" if windows and network.crop_log_odds else ""}{"" if windows else " and the softmax"} are inside the network.'
     return model_card(described['name'] if described['facts'] else described['path']) + f'\n## This package\n\n{exact} {inside} Made by apoptosis_nb {importlib.metadata.version("apoptosis_nb")}, {REPOSITORY}.\n'
 
 def _cover(network, image, found): # (h, 2 h, 3) from 0 to 1: the image and its classes, or an event and a nucleus
