@@ -34,7 +34,7 @@ from .unet import load_segmenter
 def _scan_plane(plane, pixel_size_um, classifier, core_px, stride_px, look=detect): # Counted, with events alone
     resampled = resample(plane, pixel_size_um/classifier.pixel_size_um)
     lacking = np.maximum(classifier.window_px - np.array(resampled.shape), 0)
-    dense = bool(stride_px) and stride_px < classifier.window_px//2 and classifier.normalisation != 'window' # finds the same, and costs the same at every step
+    dense = bool(stride_px) and stride_px < classifier.window_px//2 and classifier.normalisation != 'window' # finds the same, for less
     events = look(np.pad(resampled, [(0, o) for o in lacking], constant_values=resampled.min()) if lacking.any() else resampled, classifier, stride_px, dense=dense)
     for axis, old, new in zip('yx', plane.shape, resampled.shape): events[f'{axis}_px'] = ((events[f'{axis}_px'] + .5)*old/new - .5).clip(0, old - 1)
     far = np.nan if core_px is None else np.hypot(*(events[['y_px', 'x_px']] - core_px).to_numpy().T)*pixel_size_um

@@ -49,7 +49,7 @@ def fill_holes(
     pixel_size_um, # um per px
     largest_um2=HOLE_UM2, # larger holes stay
 ): # bool (Y, X)
-    "Fill the holes of objects (thesis 3.2.3)"
+    "Fill the holes of objects (thesis 3.2)"
     holes, n = ndi.label(ndi.binary_fill_holes(foreground) & ~foreground)
     if not n: return foreground.copy()
     small = _areas(holes) * pixel_size_um**2 <= largest_um2
@@ -61,7 +61,7 @@ def drop_small(
     pixel_size_um, # um per px
     smallest_um2, # smaller objects go
 ): # int32 (Y, X), the rest numbered from 1 without gaps
-    "Drop the objects that are too small to count (thesis 3.2.3)"
+    "Drop the objects that are too small to count (thesis 3.2)"
     area_px = _areas(labels)
     keep = (area_px > 0) & (area_px * pixel_size_um**2 >= smallest_um2)
     return np.where(keep, np.cumsum(keep), 0).astype(np.int32)[labels]
@@ -83,7 +83,7 @@ def split_nuclei(
     rise_um=RISE_UM, # least rise of a nucleus's top above the saddle to its neighbour
     smallest_um2=NUCLEUS_UM2, # smaller pieces go
 ): # int32 (Y, X), nuclei numbered from 1
-    "Label nuclei, touching ones apart: the watershed that the thesis names as the fix (3.2.3)"
+    "Label nuclei, touching ones apart: the watershed that the thesis names as the fix (3.2)"
     connected = drop_small(ndi.label(foreground)[0], pixel_size_um, smallest_um2)
     labels, n = np.zeros_like(connected), 0
     for i, box in enumerate(ndi.find_objects(connected), 1):
@@ -117,14 +117,14 @@ def nuclei_table(
                              distance_um=_distance_um(centres, core_px, pixel_size_um)))
 
 # %% ../nbs/17_counting.ipynb #b33ecdb3
-FRAGMENTS_UM = 20. # the greatest distance of two fragments of an event (thesis 2.1.4)
+FRAGMENTS_UM = 20. # the greatest distance of two fragments of an event (thesis 2.1.6)
 
 def group_fragments(
     places, # (N, 2) y, x of the fragments' centres, um
     limit_um=FRAGMENTS_UM, # no two fragments of an event are farther apart
     method='complete', # or 'single', 'average': the linkage of scipy.cluster.hierarchy
 ): # int (N,), the event of each fragment, from 0
-    "Group fragments into events (thesis 2.1.5, 3.2.3)"
+    "Group fragments into events (thesis 2.1.5, 3.2)"
     places = np.asarray(places, float).reshape(-1, 2)
     pairs = cKDTree(places).query_pairs(limit_um, output_type='ndarray') if len(places) else np.zeros((0, 2), int)
     near = connected_components(coo_array((np.ones(len(pairs)), pairs.T), (len(places),)*2), directed=False)[1] # groups never reach beyond these
@@ -151,7 +151,7 @@ def large_enough(
     smallest_um2=EVENT_UM2, # least area that counts
     single_um2=None, # the same where there is only one fragment; `smallest_um2` unless given
 ): # bool (N,)
-    "Which events count: of a lone body more is asked than of several fragments (thesis 3.2.3: isolated fragments are dropped)"
+    "Which events count: of a lone body more is asked than of several fragments (thesis 3.2: isolated fragments are dropped)"
     return np.asarray(area_um2) >= np.where(np.asarray(n_fragments) > 1, smallest_um2, max(smallest_um2, single_um2 or 0.))
 
 def find_events(

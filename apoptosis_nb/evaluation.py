@@ -13,7 +13,7 @@ from scipy.spatial.distance import cdist
 from .core import InputError
 
 # %% ../nbs/12_evaluation.ipynb #12e7d68e
-EVENT_UM = 20. # radius of an event, and the greatest distance between a detection and the event it finds (thesis 2.1.4)
+EVENT_UM = 20. # radius of an event, and the greatest distance between a detection and the event it finds (thesis 2.1.6)
 
 def _points(points):
     points = np.asarray(points, float).reshape(-1, 2) if np.size(points) == 0 else np.asarray(points, float)

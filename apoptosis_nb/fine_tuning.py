@@ -16,7 +16,7 @@ import numpy as np, pandas as pd
 from scipy import ndimage as ndi
 from skimage.transform import resize
 
-from .preprocessing import resample
+from .preprocessing import resample, resample_labels
 from .conditions import assign_groups, match_names, read_groups
 from .core import InputError, cache_folder, data_folder, rng
 from .dsb2018 import image_split, load_dsb2018
@@ -54,9 +54,8 @@ def chromatin_at(
         crop[other & (np.hypot(*(np.indices(crop.shape) - half)) > 1)] = np.percentile(crop, 20)
     small = resample(crop, factor)
     mask = cell_mask(small, apoptotic) & (np.hypot(*(np.indices(small.shape) - (np.array(small.shape)[:, None, None] - 1)/2)) <= NEAR_PX)
-    back = [np.minimum(((np.arange(n) + .5)*m/n).astype(int), m - 1) for n, m in zip(crop.shape, mask.shape)]
     whole = np.zeros(np.add(plane.shape, 2*half), bool)
-    whole[at] = mask[np.ix_(*back)]
+    whole[at] = resample_labels(mask, crop.shape)
     whole = whole[half:-half, half:-half]
     return whole if taken is None else whole & ~taken
 
@@ -161,8 +160,7 @@ def _prepared(plane, segmenter): # float32 (Y, X) from 0 to 1, uint8 classes, fa
     image, factor = stretch(plane.pixels, segmenter.low, segmenter.high, segmenter.power), plane.pixel_size_um/segmenter.pixel_size_um
     if abs(factor - 1) < .03: return image, plane.classes, 1.
     shape = [max(1, round(o*factor)) for o in image.shape]
-    back = [np.minimum(((np.arange(n) + .5)*m/n).astype(int), m - 1) for n, m in zip(shape, image.shape)]
-    return np.clip(resize(image, shape, order=3, anti_aliasing=factor < 1), 0, 1).astype(np.float32), plane.classes[np.ix_(*back)], factor
+    return np.clip(resize(image, shape, order=3, anti_aliasing=factor < 1), 0, 1).astype(np.float32), resample_labels(plane.classes, shape), factor
 
 def marked_tiles(
     planes, # list of Marked

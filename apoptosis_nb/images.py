@@ -145,7 +145,7 @@ def _check_whole(series, tif, path):
     for file, ends in files.items():
         if max(ends) > file.size: raise InputError(f'{path if file is tif.filehandle else file.path}: the file is truncated ({file.size} of at least {max(ends)} bytes); copy it again from where it was made')
 
-def _decode(tif, page, path):
+def _decode(page):
     try: return page.asarray()
     except ValueError as e:
         if 'imagecodecs' not in str(e) or page.samplesperpixel > 1: raise
@@ -165,7 +165,7 @@ def _tiff_image(tif, series, element, path): # element: its Image in the XML of 
     def plane(index):
         check()
         paged = len(series.pages) == math.prod(lengths)
-        pixels = _decode(tif, series.pages[int(np.ravel_multi_index(index, lengths)) if index else 0], path) if paged else whole()[index]
+        pixels = _decode(series.pages[int(np.ravel_multi_index(index, lengths)) if index else 0]) if paged else whole()[index]
         return np.moveaxis(pixels, page_axes.index('S'), -1) if 'S' in page_axes else pixels
     names = []
     if element is not None: names = [o.get('Name') for o in element.findall('.//{*}Channel')]

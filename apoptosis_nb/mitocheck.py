@@ -14,7 +14,6 @@ from skimage.io import imread
 from tqdm.auto import tqdm
 from scipy.ndimage import affine_transform
 from .core import InputError, cache_folder, data_folder, rng
-from .images import PIXEL_SIZE_UM
 from .preprocessing import normalise
 from .windows import DynamicUnderSampling
 

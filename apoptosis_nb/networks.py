@@ -15,7 +15,7 @@ from pathlib import Path
 import keras, numpy as np, pandas as pd
 from keras import layers, ops
 from tqdm.auto import tqdm
-from .core import MEMBER, InputError, network_file, network_metadata, packaged_networks, plain, write_atomically, write_json, write_table
+from .core import MEMBER, InputError, network_file, network_metadata, plain, write_atomically, write_json, write_table
 
 # %% ../nbs/09_networks.ipynb #e5202bc0
 def use_cores(

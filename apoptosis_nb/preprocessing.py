@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['NORMALISATIONS', 'RADIUS_UM', 'FEWEST', 'LARGEST', 'check_image', 'rescale', 'histogram', 'background_level',
            'remove_background', 'gamma', 'preprocess', 'preprocess_steps', 'window_rescale', 'normalise', 'noise_level',
-           'doubts', 'estimate_pixel_size', 'resample']
+           'doubts', 'estimate_pixel_size', 'resample', 'resample_labels']
 
 # %% ../nbs/07_preprocessing.ipynb #56af5a0b
 import numpy as np
@@ -161,7 +161,7 @@ def noise_level(
     image, # (Y, X), any integer or float dtype
     apart_px=3, # distance of the pixels that are compared
 ): # float, standard deviation in the image's grey values; 0 for an image too narrow to tell
-    "The noise of an image's darker half"
+    "The noise of an image, from how much pixels differ from the mean of their neighbours"
     light = np.asarray(image)[::max(1, np.size(image)//2**20)].astype(np.float32) # a million pixels tell it as well as all
     if light.shape[1] <= 2*apart_px: return 0.
     here, there = light[:, apart_px:-apart_px], (light[:, :-2*apart_px] + light[:, 2*apart_px:])/2
@@ -216,3 +216,11 @@ def resample(
     resampled = resize(plane.astype(np.float64), shape, order=1, anti_aliasing=factor < 1, preserve_range=True)
     if plane.dtype.kind in 'iu': resampled = np.rint(resampled)
     return resampled.astype(np.float32 if plane.dtype.kind == 'b' else plane.dtype)
+
+def resample_labels(
+    labels, # (Y, X), any dtype
+    shape, # (Y', X') in px, over the same place
+): # (Y', X') of the same dtype
+    "Labels or classes with other pixels"
+    rows, columns = (np.minimum((np.arange(new) + .5)*old/new, old - 1).astype(int) for new, old in zip(shape, labels.shape))
+    return labels[np.ix_(rows, columns)]

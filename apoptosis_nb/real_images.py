@@ -22,7 +22,7 @@ from .evaluation import EVENT_UM, score_events, score_together
 from .images import PIXEL_SIZE_UM
 from .instances import agreement, class_iou, count_errors, instance_scores
 from .mitocheck import CROP_PX, vary
-from .preprocessing import estimate_pixel_size, normalise, preprocess
+from .preprocessing import estimate_pixel_size, normalise, preprocess, resample_labels
 from .segmentations import LEAST_SCORES
 from .tiles import TileSet, stretch, tile_bytes
 from .windows import cut, place_windows, turn
@@ -54,10 +54,9 @@ def outlined_tiles(
             sides = [min(o, round(side)) for o in image.shape]
             part = tuple(slice(start := int(random.integers(0, o - n, endpoint=True)), start + n) for o, n in zip(image.shape, sides))
             shape = [max(1, min(tile_px, round(n*tile_px/side))) for n in sides]
-            rows, columns = (np.minimum((np.arange(m) + .5)*n/m, n - 1).astype(int) for n, m in zip(sides, shape))
             rest = [(0, tile_px - m) for m in shape] # where the image is smaller it is mirrored
             light = np.clip(resize(whole[part], shape, order=1, anti_aliasing=side > tile_px), 0, 1)
-            found.append((np.pad(light, rest, 'symmetric'), parted(np.pad(label[part][np.ix_(rows, columns)], rest, 'symmetric')), name))
+            found.append((np.pad(light, rest, 'symmetric'), parted(np.pad(resample_labels(label[part], shape), rest, 'symmetric')), name))
     images, masks, names = zip(*found)
     return TileSet(tile_bytes(images), np.stack(masks), np.array(names, str))
 

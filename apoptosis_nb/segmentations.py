@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['Found', 'LEAST_SCORES', 'LEAST_AREAS', 'richest', 'save_tiles', 'load_tile_sets', 'some_tiles', 'unet_name',
-           'segment_slices', 'acas_slices', 'scanned_slices', 'together_slices', 'event_score_curve', 'find_mistakes',
-           'image_table', 'method_row']
+           'segment_slices', 'acas_slices', 'scanned_slices', 'together_slices', 'event_score_curve', 'choose_least',
+           'find_mistakes', 'image_table', 'method_row']
 
 # %% ../nbs/26_segmentations.ipynb #78f9f908
 from collections import namedtuple
@@ -22,7 +22,7 @@ from .evaluation import EVENT_UM, match_events, score_events, score_together
 from .instances import agreement, bland_altman, class_iou, count_errors
 from .spheroids import annotations, apoptotic_ratio, read_labels, read_slice
 from .tiles import TileSet, assert_apart
-from .whole_images import detect_slices, event_points, follow_events, scan_slices, summarise_events, threshold_curve
+from .whole_images import best_threshold, detect_slices, event_points, follow_events, scan_slices, summarise_events, threshold_curve
 
 # %% ../nbs/26_segmentations.ipynb #77b70213
 def richest(
@@ -73,10 +73,9 @@ def some_tiles(
 # %% ../nbs/26_segmentations.ipynb #e287c268
 def unet_name(
     schedule, # a name of `unet.SCHEDULES`
-    **others, # what sets a training apart, e.g. loss='focal_tversky', seed=1
 ): # str, e.g. 'unet_c', 'unet_500_epochs'
     "The name of a training's table and weights"
-    return '_'.join(['unet', *(str(o).replace(' ', '_') for o in (schedule, *others.values()))])
+    return f'unet_{schedule.replace(" ", "_")}'
 
 # %% ../nbs/26_segmentations.ipynb #51fd163c
 Found = namedtuple('Found', 'nuclei events mask seconds nucleus_labels probability', defaults=[None, None]) # pd.DataFrame or None, pd.DataFrame, uint8 (Y, X) or None, float, int32 (Y, X) or None, float32 (Y, X) of the apoptotic class or None
@@ -144,6 +143,13 @@ def event_score_curve(
 ): # pd.DataFrame as `whole_images.threshold_curve`
     "Scores of all events together for many thresholds"
     return threshold_curve(slices, {name: (o.events, o.seconds) for name, o in found.items()}, thresholds=thresholds)
+
+def choose_least(
+    curves, # pd.DataFrame threshold, f1, event_um2, event_single_um2: for each of LEAST_AREAS a curve
+): # dict event_score, event_um2, event_single_um2, as `counting.count_mask` takes them
+    "The least areas of the best F1, and on their curve the least score"
+    areas = curves.loc[curves.f1.idxmax(), ['event_um2', 'event_single_um2']].astype(float).to_dict()
+    return dict(event_score=best_threshold(curves[(curves[[*areas]] == pd.Series(areas)).all(axis=1)]), **areas)
 
 # %% ../nbs/26_segmentations.ipynb #51fd1641
 def find_mistakes(

@@ -8,7 +8,7 @@ __all__ = ['PARTS', 'SIMULATED', 'DPI', 'GROUPS', 'REAL', 'results_folder', 'che
            'score_crops']
 
 # %% ../nbs/23_study.ipynb #81cde541
-import ast, importlib.resources, io, json, sys, textwrap
+import ast, importlib.resources, io, sys, textwrap
 from difflib import get_close_matches
 from pathlib import Path
 from typing import get_args, get_origin
@@ -33,7 +33,7 @@ def results_folder(
     if folder.is_file(): raise InputError(f'{folder}: is a file; name a folder for the results')
     for part in PARTS: (folder/part).mkdir(parents=True, exist_ok=True)
     if 'google.colab' in sys.modules and not any((folder/'tables').iterdir()):
-        print("There are no results yet. A notebook that starts from earlier ones needs them first, e.g. from apoptosis_nb.colab import run_study; run_study('70_train') for 70_train.")
+        print("There are no results yet. A notebook that starts from earlier ones needs them first, e.g. from apoptosis_nb.colab import run_study; run_study('60_windows') for 70_train.")
     return folder
 
 # %% ../nbs/23_study.ipynb #5a7c1e02

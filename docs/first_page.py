@@ -13,8 +13,8 @@ from apoptosis_nb.simulation import simulate_spheroid
 from apoptosis_nb.spheroids import SpheroidId
 
 UM, DARK = .65, '#333333'
-FILES = ['images.csv', 'events.csv, nuclei.csv', 'conditions.csv', 'overlays/*.png', 'masks/, labels/*.ome.tif', 'rois/*.zip', 'geojson/*.geojson']
-MEANING = ['counts and ratio of each plane', 'where each one lies, in px; scores', 'what a treatment changes', 'to look at', 'for napari', 'for ImageJ', 'for QuPath']
+FILES = ['images.csv, stacks.csv', 'events.csv, nuclei.csv', 'conditions.csv', 'overlays/, events/*.png', 'masks/, labels/*.ome.tif', 'rois/*.zip', 'geojson/*.geojson']
+MEANING = ['counts and ratio of planes and stacks', 'where each one lies, in px; scores', 'what a treatment changes', 'to look at', 'for napari', 'for ImageJ', 'for QuPath']
 
 def draw(
     planes, # (Z, Y, X), any number dtype

@@ -41,7 +41,7 @@ def test_train_on_your_data(root, folder):
     "Smaller than as it is; whether the new network is better is not tested, but that it says so"
     run(root, folder, '30_train_on_your_data', example_spheroids=3, example_px=320, seed=2, epochs=1, tile_px=96, per_plane=1, simulated_spheroids=1)
     from apoptosis_nb.unet import load_segmenter
-    about = load_segmenter(folder / 'my_unet.keras').about
+    about = load_segmenter(folder / 'training/my_unet.keras').about
     assert about['fine_tuned']['base'] == 'unet' and about['fine_tuned']['n_corrections'] > 0
     assert [(o['data'], o['network']) for o in about['tested']][::3] == [('your images', 'before'), ('simulated spheroids', 'before')]
     assert 'F1 of the' in (folder / '30_train_on_your_data.ipynb').read_text(encoding='utf-8')
