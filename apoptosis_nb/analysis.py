@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['METHODS', 'COARSEST_UM', 'WEIGHTS', 'OVERLAY_PX', 'SUFFIXES', 'IMAGES', 'EVENTS', 'NUCLEI', 'WHOLE', 'TABLES',
-           'MISSTATED', 'BESIDE_PX', 'QUALITY', 'usual_method', 'load_method', 'analyze_plane', 'overlay_figure',
-           'read_record', 'find_images', 'check_out', 'Analysis', 'analyze', 'check_images']
+           'MISSTATED', 'BESIDE_PX', 'FULL', 'QUALITY', 'usual_method', 'load_method', 'analyze_plane',
+           'overlay_figure', 'read_record', 'paths_of', 'find_images', 'check_out', 'Analysis', 'analyze',
+           'check_images']
 
 # %% ../nbs/30_analysis.ipynb #a9000003
-import json, os, tempfile, time, traceback
+import errno, json, os, tempfile, time, traceback
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -24,7 +25,7 @@ from .classifier import load_classifier
 from .core import InputError, network_file, network_metadata, provenance, write_atomically, write_json, write_table
 from .counting import Counted, agreed_events, count_around, count_image, count_mask, count_stacks, nucleus_options, outlined
 from .images import PIXEL_SIZE_UM, Stack, check_pixel_size, file_stems, list_images, read_stack, write_stack
-from .plots import FOUND, display, event_pages, figure, mark, show_image
+from .plots import FOUND, display, event_pages, figure, literal, mark, show_image
 from .preprocessing import RADIUS_UM, check_image, doubts, estimate_pixel_size, resample
 from .rois import COLOURS, write_geojson, write_rois
 from .scanning import detect, find_candidates, window_corners
@@ -112,7 +113,7 @@ def overlay_figure(
     light = np.repeat((255*display(shown)).astype(np.uint8)[..., None], 3, axis=-1)
     if counted.nuclei is not None:
         for labels, colour in ((counted.nucleus_labels, COLOURS['nucleus']), (counted.event_labels, COLOURS['event'])): light[find_boundaries(labels[::step, ::step], mode=lines)] = colour
-    show_image(ax, light, f'{title}\n{words}'.strip(), pixel_size_um*step)
+    show_image(ax, light, f'{literal(title)}\n{words}'.strip(), pixel_size_um*step)
     mark(ax, counted.events[['y_px', 'x_px']].to_numpy(float)/step, 2*radius_um/pixel_size_um/step, dict(FOUND, lw=1.2), circles=True)
     return fig
 
@@ -140,12 +141,18 @@ def _images_in(folder):
     ours = read_record(folder).get('files', []) # pictures that an earlier analysis wrote there
     return sorted(o for o in folder.iterdir() if o.suffix.lower() in SUFFIXES and not o.name.startswith('.') and not o.is_dir() and o.name not in ours)
 
+def paths_of(
+    paths, # str or Path, or an iterable of them
+): # list of Path, a leading ~ being the user's folder
+    "One file or many"
+    return [Path(o).expanduser() for o in ([paths] if isinstance(paths, str | Path) else paths)]
+
 def find_images(
-    paths, # iterable of str or Path: files, or folders whose images are meant (not those in folders within)
+    paths, # str or Path, or an iterable of them: files, or folders whose images are meant (not those in folders within)
 ): # list of Path, each once
     "The image files"
     found = []
-    for path in map(Path, paths):
+    for path in paths_of(paths):
         inside = _images_in(path) if path.is_dir() else [path]
         if not inside:
             deeper = _folders_in(path)
@@ -221,6 +228,8 @@ def _pixel_size(stack): # float, um; what is to be said of it, in words
     if stack.pixel_size_um: return um, []
     return um, [f'does not say how large its pixels are; {um:.3g} um is {"estimated from the nuclei" if estimate else "assumed, because it shows too few nuclei to estimate it from"}. Give the pixel size where lengths matter']
 
+FULL = errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO # of a disk that takes nothing any more
+
 def _apart(name, taken): # no other image's name
     while name.casefold() in taken: name += '_'
     return name
@@ -278,7 +287,7 @@ def _draw_image(image, path, name, stem, taken, folder, files): # what is writte
         write(write_stack, f'labels/{stem}.ome.tif', image.labels[0] if single else image.labels, um, z_step_um, axes='CYX' if single else 'ZCYX')
 
 def analyze(
-    paths, # iterable of str or Path: images, or folders of them
+    paths, # str or Path, or an iterable of them: images, or folders of them
     out, # str or Path of the output folder, made if need be
     method=None, # one of METHODS; unless given both, or what the weights are for
     weights=None, # a packaged network's name or a .keras file; the method's own unless given
@@ -291,7 +300,7 @@ def analyze(
     quiet=False, # no progress bar
 ): # Analysis
     "Find and count the nuclei and events of many images"
-    given = [*map(Path, paths)]
+    given = paths_of(paths)
     folder, paths = check_out(out, overwrite), find_images(given)
     if pixel_size_um is not None: check_pixel_size(pixel_size_um, 'pixel_size_um (in a shell --pixel-size)')
     method = method or usual_method(weights)
@@ -316,17 +325,16 @@ def analyze(
         found = {k: pd.concat([o for o in v if len(o)] or [pd.DataFrame()], ignore_index=True) for k, v in parts.items()}
         tables = {k: o.reindex(columns=columns[k]).astype(WHOLE[k]) for k, o in found.items()}
         for k, table in tables.items(): write_table(table, folder/f'{k}.csv')
-        stacks = count_stacks(**tables, z_steps=dict(found['images'].reindex(columns=['image', 'z_step_um']).to_numpy()))
         files = [o for own in files_of.values() for o in own]
-        if len(stacks):
+        if tables['images'].z.gt(1).any():
             files.append('stacks.csv')
-            write_table(stacks, folder/'stacks.csv')
             notes.append('of images with several planes, images.csv counts each plane for itself; stacks.csv counts once what neighbouring planes show')
-        write_json(dict(made, finished=finished, notes=notes, files=files, faults=faults), folder/'run.json')
+        write_json(dict(made, finished=finished, notes=notes, files=files, stems=stems, faults=faults), folder/'run.json')
+        stacks = count_stacks(**tables, z_steps=dict(found['images'].reindex(columns=['image', 'z_step_um']).to_numpy()))
+        if len(stacks): write_table(stacks, folder/'stacks.csv')
         return dict(tables, stacks=stacks)
-    done = False
+    done, stems = False, file_stems(name for *_, name in images)
     try:
-        stems = file_stems(name for *_, name in images)
         taken = {o.casefold() for o in stems.values()}
         files_of.update((name, []) for *_, name in images)
         def settle(path, name, image, drawing): # its rows, once its pictures are written
@@ -334,8 +342,8 @@ def analyze(
                 if isinstance(image, Exception): raise image
                 if drawing: drawing.result()
                 found, said = image.tables, [f'{name}: {o}' for o in image.notes]
-            except OSError: raise # no room on the disk: the next image will fare no better
             except Exception as e:
+                if isinstance(e, OSError) and e.errno in FULL: raise # the next image will fare no better
                 error = str(e) if isinstance(e, InputError) else f'{path}: could not be analysed ({type(e).__name__}: {e}); leave it out, and report it with the fault in run.json'
                 if not isinstance(e, InputError): faults[name] = ''.join(traceback.format_exception(e))
                 found, said = [pd.DataFrame([dict(method=method, error=error)]), pd.DataFrame(), pd.DataFrame()], []
@@ -345,17 +353,21 @@ def analyze(
             notes.extend(said)
         with ThreadPoolExecutor(1) as artist: # draws an image while the networks look at the next
             waiting = []
+            def settle_all():
+                while waiting:
+                    settle(*waiting[0])
+                    del waiting[0]
             try:
                 for path, series, name in tqdm(images, unit='image', disable=quiet):
                     try: image = _count_image(path, series, name, network, method, pixel_size_um, channel, core_px, stride_px, pictures)
                     except Exception as e: image = e
-                    while waiting: settle(*waiting.pop())
+                    settle_all()
                     drawn = pictures and isinstance(image, _Image)
                     waiting.append((path, name, image, artist.submit(_draw_image, image, path, name, stems[name], taken, folder, files_of[name]) if drawn else None))
-                    if drawn and image.stack.pixels.size > BESIDE_PX: settle(*waiting.pop())
+                    if drawn and image.stack.pixels.size > BESIDE_PX: settle_all()
                     del image # a large one would fill the memory
-            finally:
-                while waiting: settle(*waiting.pop())
+                settle_all()
+            finally: settle_all() # where the user stops, too
         done = True
     finally: tables = keep(done)
     return Analysis(**tables, notes=notes)
@@ -364,7 +376,7 @@ def analyze(
 QUALITY = ['image', 'planes', 'height_px', 'width_px', 'dtype', 'pixel_size_um', 'estimated_um', 'brightest_share', 'doubts', 'error']
 
 def check_images(
-    paths, # iterable of str or Path: images, or folders of them
+    paths, # str or Path, or an iterable of them: images, or folders of them
     channel=None, # int from 0 or str, its name; needed where files have several
     pixel_size_um=None, # of all images, overrides what the files say
     quiet=False, # no progress bar

@@ -7,7 +7,7 @@ __all__ = ['app', 'GROUPS', 'PATTERN', 'CONTROL', 'MOST_NOTES', 'simulate', 'Ori
            'compare', 'models', 'sweep']
 
 # %% ../nbs/90_cli.ipynb #c0e68868
-import logging, os
+import logging, os, warnings
 from contextlib import contextmanager
 from enum import Enum
 from importlib import import_module
@@ -131,6 +131,7 @@ def analyze(
         os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
         place, channel = None if core is None else _place(core), None if channel is None else _channel(channel)
         logging.getLogger('tensorflow').setLevel('ERROR') # it complains about images of many sizes
+        warnings.filterwarnings('ignore', 'Glyph .* missing from font') # in the title of a picture, where a name is Chinese
         from apoptosis_nb.analysis import analyze
         options = dict(method=method and method.value, weights=weights, pixel_size_um=pixel_size, channel=channel, core_px=place, stride_px=stride_px, pictures=pictures, overwrite=overwrite)
         if groups or pattern or control:

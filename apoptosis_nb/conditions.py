@@ -16,10 +16,10 @@ import numpy as np, pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from .analysis import IMAGES, analyze, check_out, find_images, read_record
+from .analysis import IMAGES, analyze, check_out, find_images, paths_of, read_record
 from .core import InputError, provenance, read_table, rng, write_atomically, write_json, write_table
 from .images import list_images, without_time
-from .plots import figure
+from .plots import figure, literal
 from .spheroids import apoptotic_ratio
 from .statistics import MEASURES, TESTS, condition_table, sample_style, smallest_p, spheroid_means, superplot
 
@@ -270,12 +270,12 @@ def conditions_figure(
         ax.set_ylim(0, max(1.05*ax.dataLim.ymax, 1e-9))
         for o in ax.lines: o.set_clip_on(False)
         rows = table[table.measure == measure].set_index('condition')
-        words = [f'difference from\n{textwrap.shorten(conditions[0], 16, placeholder="…")} (95 % CI)\n{"corrected " if len(conditions) > 2 else ""}p'] + [_effect(rows.loc[o]).replace('-', '−') for o in conditions[1:]]
+        words = [f'difference from\n{literal(textwrap.shorten(conditions[0], 16, placeholder="…"))} (95 % CI)\n{"corrected " if len(conditions) > 2 else ""}p'] + [_effect(rows.loc[o]).replace('-', '−') for o in conditions[1:]]
         for i, text in enumerate(words if len(conditions) > 1 else []): ax.annotate(text, (i, 1.03), xycoords=ax.get_xaxis_transform(), ha='center', va='bottom', fontsize=7.5)
     fig.get_layout_engine().set(wspace=.05)
     samples = sorted(spheroids['sample'].unique())
     if 1 < len(samples) <= 20:
-        fig.legend([Line2D([], [], ms=6.5, mec='black', mew=.5, **sample_style(i, len(samples))) for i in range(len(samples))], samples, loc='outside lower center', ncols=min(len(samples), 3*len(measures)), frameon=False, fontsize=8)
+        fig.legend([Line2D([], [], ms=6.5, mec='black', mew=.5, **sample_style(i, len(samples))) for i in range(len(samples))], [*map(literal, samples)], loc='outside lower center', ncols=min(len(samples), 3*len(measures)), frameon=False, fontsize=8)
     return fig
 
 # %% ../nbs/31_conditions.ipynb #c3100019
@@ -313,7 +313,7 @@ def compare(
     return made
 
 def analyze_conditions(
-    paths, # iterable of str or Path: images, or folders of them
+    paths, # str or Path, or an iterable of them: images, or folders of them
     out, # str or Path of the output folder, made if need be
     groups=None, # as for `read_groups`
     pattern=None, # str like EXAMPLE, instead of a table
@@ -323,7 +323,7 @@ def analyze_conditions(
     **options, # passed on to `analysis.analyze`
 ): # Analysis, Conditions
     "Analyze images, and compare their conditions; what is wrong with the groups is said before the work"
-    folder, paths = check_out(out, overwrite), list(paths)
+    folder, paths = check_out(out, overwrite), paths_of(paths)
     _refuse_replacing(folder, overwrite)
     if test not in TESTS: raise InputError(f'test {test!r}: choose one of {", ".join(TESTS)}')
     assign_groups([name for *_, name in list_images(find_images(paths))], groups, pattern, control)

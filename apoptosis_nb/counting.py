@@ -342,7 +342,7 @@ def count_around(
     n_fragments = np.bincount(owner[1:], minlength=n)[1:]
     for event in np.flatnonzero(n_fragments == 0) + 1:
         y, x = np.clip(np.rint(places[event - 1]).astype(int), 0, np.array(mask.shape) - 1)
-        around = np.s_[max(0, y - disc):y + disc + 1, max(0, x - disc):x + disc + 1]
+        around = tuple(slice(max(0, p - disc), min(size, p + disc + 1)) for p, size in zip((y, x), mask.shape))
         inside = np.hypot(*(o - p for o, p in zip(np.ogrid[around], (y, x)))) <= disc
         if nucleus_labels[y, x] and not event_labels[y, x]: event_labels[nucleus_labels == nucleus_labels[y, x]] = event
         else:

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BLUE', 'ORANGE', 'GREEN', 'RED', 'PURPLE', 'SKY', 'GREY', 'YELLOW', 'FOUND', 'FALSE', 'MISSED', 'CLASS_COLOURS',
-           'figure', 'bare', 'display', 'show_image', 'scale_bar', 'count_histograms', 'annotator_figure',
+           'figure', 'literal', 'bare', 'display', 'show_image', 'scale_bar', 'count_histograms', 'annotator_figure',
            'preprocessing_figure', 'training_figure', 'feature_map_figure', 'mark', 'detection_figure',
            'predicted_windows_figure', 'cut_out', 'beta_figure', 'wilson', 'share_figure', 'bar_figure',
            'gallery_figure', 'event_pages', 'iou_training_figure', 'mask_figure', 'agreement_figure']
@@ -35,6 +35,12 @@ def figure(
     fig, axes = plt.subplots(rows, columns, figsize=size, layout='constrained', **options)
     plt.close(fig)
     return fig, axes
+
+def literal(
+    text, # str, a name that somebody gave
+): # str
+    "Dollars as they are: matplotlib takes what stands between two of them for mathematics"
+    return text.replace('$', r'\$')
 
 def bare(
     ax, # matplotlib Axes
@@ -447,7 +453,7 @@ def event_pages(
         ax.text(end-bar-.05, -.09, '10 µm', ha='right', va='center', fontsize=8)
         ax.text(0, -.09, f'score, and {"plane and " if len(planes) > 1 else ""}number of the event in the middle', va='center', fontsize=8, color='.3')
         ax.set(xlim=(-.02, end+.02), ylim=(1.26*n_rows, -.2))
-        bare(ax, f'{title}: {len(events)} event{"s"*(len(events) != 1)}'+(f', page {page+1} of {n_pages}' if n_pages > 1 else ''), loc='left')
+        bare(ax, f'{literal(title)}: {len(events)} event{"s"*(len(events) != 1)}'+(f', page {page+1} of {n_pages}' if n_pages > 1 else ''), loc='left')
         yield fig
 
 # %% ../nbs/20_plots.ipynb #6d9a18c9

@@ -46,8 +46,12 @@ def read_analysis(
     "What an analysis found, and how"
     folder, columns = Path(folder), dict(images=['image', 'z', 'n_intact', 'n_apoptotic', 'pixel_size_um', 'error'], events=['image', 'z', 'event', 'x_px', 'y_px', 'score'], nuclei=['image', 'z', 'nucleus', 'x_px', 'y_px'])
     tables = Tables(**{name: _whole(read_table(folder/f'{name}.csv', o).astype(dict(image=str))) for name, o in columns.items()})
-    try: return tables, json.loads((folder/'run.json').read_text(encoding='utf-8'))['parameters']
-    except (OSError, ValueError, KeyError): raise InputError(f'{folder/"run.json"}: is missing or not a record of an analysis; give a folder that analyze wrote') from None
+    if 'parameters' not in (made := _record(folder)): raise InputError(f'{folder/"run.json"}: is missing or not a record of an analysis; give a folder that analyze wrote')
+    return tables, made['parameters']
+
+def _record(folder): # dict of run.json; empty where there is none that can be read
+    try: return json.loads((folder/'run.json').read_text(encoding='utf-8'))
+    except (OSError, ValueError): return {}
 
 # %% ../nbs/32_review.ipynb #e320000b
 KEY = ['image', 'z', 'kind', 'number'] # of an object
@@ -170,7 +174,7 @@ class Review:
         self.corrections = read_corrections(self.path)
         try: current_objects(self.tables, self.corrections)
         except InputError as e: raise InputError(f'{self.folder}: {e}') from None # of another analysis
-        self.stems = file_stems(self.tables.images.image) # those of broken files are taken too
+        self.stems = file_stems(self.tables.images.image) | _record(self.folder).get('stems', {}) # those of broken files are taken too
         usable = self.tables.images[self.tables.images.error.isna()]
         self.planes = list(zip(usable.image, usable.z.astype(int)))
         self.pixel_size_um = dict(zip(self.planes, usable.pixel_size_um.astype(float)))
@@ -284,11 +288,18 @@ class Review:
     def save(self): # Tables
         "Write the corrected tables beside the originals, with the record of both"
         corrected, folder = self.corrected, self.folder/'corrected'
+        earlier, tables = _record(folder), [folder/f'{o}.csv' for o in ('images', 'events')]
+        before = [o.read_bytes() if o.exists() else b'' for o in tables]
         for name in ('images', 'events', 'nuclei'): write_table(getattr(corrected, name), folder/f'{name}.csv')
         if (self.folder/'stacks.csv').exists():
             z_steps = read_table(self.folder/'stacks.csv', ['image', 'z_step_um']).set_index('image').z_step_um
             write_table(count_stacks(corrected.images, corrected.events, corrected.nuclei, z_steps), folder/'stacks.csv')
-        write_json(provenance(analysis=self.made, n_corrections=len(self.corrections), by=sorted(set(self.corrections.by) - {''})), folder/'run.json')
+        record = provenance(analysis=self.made, n_corrections=len(self.corrections), by=sorted(set(self.corrections.by) - {''}))
+        if [o.read_bytes() for o in tables] == before: record |= {k: earlier[k] for k in ('files', 'conditions') if k in earlier}
+        elif earlier.get('files'): # a comparison of other counts
+            for o in earlier['files']: (folder/o).unlink(missing_ok=True)
+            record['notes'] = [f'{", ".join(earlier["files"])}: removed, because they compared the counts of earlier corrections; compare again']
+        write_json(record, folder/'run.json')
         return corrected
 
 def _now(): return datetime.now(timezone.utc).isoformat(timespec='seconds')

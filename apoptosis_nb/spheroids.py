@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MERGED', 'REPORT', 'INDEX', 'UNITS', 'SpheroidId', 'apoptotic_ratio', 'merge_slices', 'acas_report', 'acas_summary',
-           'load_index', 'read_slice', 'read_labels', 'annotations', 'split_by', 'assert_disjoint']
+           'load_index', 'load_split', 'read_slice', 'read_labels', 'annotations', 'split_by', 'assert_disjoint']
 
 # %% ../nbs/02_spheroids.ipynb #fbf363a7
 import re
@@ -14,6 +14,9 @@ from pathlib import Path
 
 import numpy as np, pandas as pd
 from scipy.optimize import linear_sum_assignment
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
 
 from .core import InputError, read_table, rng
 from .images import check_pixel_size, read_plane
@@ -59,9 +62,14 @@ def apoptotic_ratio(
 def _paired(a, b, limit_px):
     "Indices into a (N, 2) and b (M, 2) of the pairs within the limit"
     if not len(a) or not len(b): return []
-    distance = np.linalg.norm(a[:, None] - b[None], axis=-1)
-    far = 2 * limit_px * (min(len(a), len(b)) + 1)
-    return [(i, j) for i, j in zip(*linear_sum_assignment(np.where(distance <= limit_px, distance, far))) if distance[i, j] <= limit_px]
+    near, pairs = cKDTree(a).sparse_distance_matrix(cKDTree(b), limit_px, output_type='ndarray'), []
+    group = connected_components(coo_array((np.ones(len(near)), (near['i'], near['j'] + len(a))), shape=(len(a) + len(b),)*2), directed=False)[1][near['i']]
+    for some in np.split(near[np.argsort(group, kind='stable')], np.cumsum(np.bincount(group)[np.unique(group)])[:-1]) if len(near) else []: # groups have no pair with each other
+        (i, row), (j, column) = (np.unique(some[o], return_inverse=True) for o in 'ij')
+        distance = np.full((len(i), len(j)), 2*limit_px*(min(len(i), len(j)) + 1)) # farther than all pairs together
+        distance[row, column] = some['v']
+        pairs += [(i[r], j[c]) for r, c in zip(*linear_sum_assignment(distance)) if distance[r, c] <= limit_px]
+    return pairs
 
 def merge_slices(
     found, # pd.DataFrame with z, y_px, x_px and any other columns; one row a nucleus or event in a slice
@@ -118,6 +126,13 @@ def load_index(
     absent = [o for o in index['image'].unique() if not (folder / str(o)).is_file()]
     if absent: raise InputError(f'{path}: names {absent[0]}, which is not in {folder} ({len(absent)} missing in all); copy it there or remove its rows')
     return index.assign(path=[str(folder / o) for o in index['image']])
+
+def load_split(
+    data, # str or Path, the folder of a dataset
+    results, # str or Path, the folder of a run, whose tables/splits.csv tells of each slice what `whole_images.assign_slices` said
+): # the index with `split` and `role`
+    "The index of a dataset, divided as a run divides it (50_split)"
+    return load_index(data).merge(read_table(Path(results)/'tables'/'splits.csv')[['slice', 'split', 'role']].fillna({'role': ''}), on='slice')
 
 # %% ../nbs/02_spheroids.ipynb #9739b48c
 def _beside(row, ending): return Path(row.path).with_name(re.sub(r'(\.ome)?\.tiff?$', '', Path(row.path).name) + ending)

@@ -16,7 +16,7 @@ from matplotlib import colormaps
 from scipy.stats import bootstrap, mannwhitneyu, ttest_ind
 
 from .core import InputError, rng
-from .plots import BLUE, GREEN, ORANGE, PURPLE, RED, SKY, figure
+from .plots import BLUE, GREEN, ORANGE, PURPLE, RED, SKY, figure, literal
 
 # %% ../nbs/22_statistics.ipynb #661e6a17
 MEASURES = ['n_intact', 'n_apoptotic', 'apoptotic_ratio', 'event_distance_um']
@@ -66,6 +66,8 @@ def _all_differences(values, treated, sample, weights): # (ways,) the mean withi
         sums = np.add.outer(sums, one*chosen + other*(values[here].sum() - chosen)).ravel()
     return sums
 
+_ROUNDING = 1e-9 # share of the greatest value, below which two numbers are the same
+
 def permutation_p(
     values, # (N,) one a spheroid
     treated, # bool (N,)
@@ -78,8 +80,9 @@ def permutation_p(
     weights = _within_weights(treated, sample)
     if weights is None: raise InputError(APART)
     order = np.argsort(sample, kind='stable')
+    rounding = _ROUNDING*abs(values).max()
     values, treated, weights, sample = values[order] - values.mean(), treated[order], weights[order], sample[order]
-    least = abs(values @ weights)*(1 - 1e-9)
+    least = abs(values @ weights) - rounding
     if _ways(treated, sample) <= n_permutations: return float(np.mean(abs(_all_differences(values, treated, sample, weights)) >= least))
     keys = np.argsort(sample + rng(seed, 'permutations').random((n_permutations, len(values))), axis=1) # shuffles the places of each sample among themselves
     return float((1 + np.sum(abs(values[keys] @ weights) >= least)) / (1 + n_permutations))
@@ -142,8 +145,10 @@ def compare_pair(
     else: p = ttest_ind(b, a, equal_var=False).pvalue if np.ptp(a) or np.ptp(b) else np.nan
     low, high = _interval(lambda x, y, axis=-1: x.mean(axis=axis) - y.mean(axis=axis), b, a, seed, confidence)
     g_low, g_high = _interval(hedges_g, b, a, seed, confidence)
+    difference = float(b.mean() - a.mean())
+    if abs(difference) < _ROUNDING*abs(known[measure]).max(): difference = 0.
     delta = np.nan if test == 'permutation' and max(np.ptp(a), np.ptp(b)) < 1e-12 else cliffs_delta(b, a)
-    return row | dict(zip(EFFECT, (float(b.mean() - a.mean()), low, high, float(hedges_g(b, a)), g_low, g_high, delta))) | dict(test=test, p=float(p))
+    return row | dict(zip(EFFECT, (difference, low, high, float(hedges_g(b, a)), g_low, g_high, delta))) | dict(test=test, p=float(p))
 
 EFFECT = ['difference', 'low', 'high', 'hedges_g', 'g_low', 'g_high', 'cliffs_delta']
 
@@ -237,7 +242,7 @@ def superplot(
             ax.plot([place]*len(each), each, ms=2.5, alpha=.6, **style)
             ax.plot(place, getattr(o, measure), ms=6.5, mec='black', mew=.5, **style)
         ax.plot([i - .4, i + .4], [here[measure].mean()]*2, color='black', lw=1.5, zorder=0)
-    names = [f'{o:g} Gy' if by == 'dose_gy' else textwrap.fill(str(o), 14) for o in conditions]
+    names = [f'{o:g} Gy' if by == 'dose_gy' else literal(textwrap.fill(str(o), 14)) for o in conditions]
     counts = [int(means.loc[means[by] == o, measure].notna().sum()) for o in conditions]
     ax.set(xticks=range(len(conditions)), xticklabels=[f'{o}\n{n} spheroid{"s"*(n != 1)}' for o, n in zip(names, counts)], ylabel=label or measure)
     ax.spines[['top', 'right']].set_visible(False)

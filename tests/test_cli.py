@@ -1,5 +1,6 @@
 "The commands, with a network that was never trained"
-import json, subprocess, sys
+import errno, json, subprocess, sys
+from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -261,6 +262,46 @@ def test_what_was_found_before_a_stop_is_kept(stop, at, tmp_path, monkeypatch):
     images, listed = pd.read_csv(tmp_path / 'out/images.csv'), json.loads((tmp_path / 'out/run.json').read_text())
     assert images.image.tolist() == ['a.ome.tif', 'b.ome.tif'] and images.error.isna().all() and not listed['finished']
     assert {o.name[0] for o in (tmp_path / 'out/labels').iterdir()} == {'a', 'b'}
+
+def test_a_stop_while_a_picture_is_drawn(tmp_path, monkeypatch):
+    "what was counted stays, with its pictures"
+    import apoptosis_nb.analysis as analysis
+    write_stack(tmp_path / 'in/a.ome.tif', picture(64, 64), .65)
+    class Stopped(Future):
+        def result(self, timeout=None):
+            if not self.asked: self.asked = True; raise KeyboardInterrupt
+            return super().result(timeout)
+        asked = False
+    class Artist(ThreadPoolExecutor):
+        def submit(self, *words):
+            drawn = Stopped()
+            drawn.set_result(super().submit(*words).result())
+            return drawn
+    monkeypatch.setattr(analysis, 'ThreadPoolExecutor', Artist)
+    with pytest.raises(KeyboardInterrupt): analysis.analyze(tmp_path / 'in', tmp_path / 'out', 'acas', quiet=True)
+    images, listed = pd.read_csv(tmp_path / 'out/images.csv'), json.loads((tmp_path / 'out/run.json').read_text())
+    assert images.image.tolist() == ['a.ome.tif'] and not listed['finished'] and (tmp_path / 'out/labels/a.ome.tif').exists()
+    write_stack(tmp_path / 'in/a.png.tif', picture(64, 64), .65) # a review knows the files' names however far the run came
+    from apoptosis_nb.review import Review
+    assert Review(tmp_path / 'out').stems['a.ome.tif'] == listed['stems']['a.ome.tif'] == 'a'
+
+def test_names_that_file_systems_and_figures_stumble_over(tmp_path):
+    names = ['well $A_$ 1', '照射後'*26 + 'あ', 'a$b_c$']
+    for name in names: write_stack(tmp_path / f'in/{name}.tif', picture(64, 64), .65)
+    done = CliRunner().invoke(app, ['analyze', str(tmp_path / 'in'), '--method', 'acas', '--out', str(tmp_path / 'out')])
+    assert done.exit_code == 0 and 'Glyph' not in done.output
+    assert sorted(pd.read_csv(tmp_path / 'out/images.csv').image) == sorted(f'{o}.tif' for o in names) and len(list((tmp_path / 'out/overlays').iterdir())) == 3
+
+def test_an_image_whose_pictures_cannot_be_written_is_a_row(tmp_path, monkeypatch):
+    import apoptosis_nb.analysis as analysis
+    for name in 'abc': write_stack(tmp_path / f'in/{name}.ome.tif', picture(64, 64), .65)
+    usual = analysis.write_geojson
+    def fails(path, *words):
+        if path.stem == 'b': raise OSError(errno.ENAMETOOLONG, 'File name too long', str(path))
+        usual(path, *words)
+    monkeypatch.setattr(analysis, 'write_geojson', fails)
+    found = analysis.analyze(str(tmp_path / 'in'), tmp_path / 'out', 'acas', quiet=True)
+    assert found.images.image.tolist() == ['a.ome.tif', 'b.ome.tif', 'c.ome.tif'] and found.images.error.isna().tolist() == [True, False, True]
 
 def test_what_folders_hold(tmp_path):
     "names that need care, links, another spelling of a path, and what is no image"

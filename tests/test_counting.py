@@ -2,12 +2,14 @@
 import numpy as np, pandas as pd, pytest
 from scipy import ndimage as ndi
 from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
 
 from apoptosis_nb import counting
 from apoptosis_nb.core import InputError
 from apoptosis_nb.counting import count_around, count_mask, count_slices, group_fragments, outline_nuclei, outlined
 from apoptosis_nb.simulation import simulate_spheroid
-from apoptosis_nb.spheroids import SpheroidId
+from apoptosis_nb.spheroids import SpheroidId, merge_slices
 
 @pytest.fixture(scope='module')
 def spheroid(): return simulate_spheroid(SpheroidId(6, 4, 1), seed=5, size_px=600, count_scale=.25)
@@ -117,3 +119,21 @@ def test_every_known_event_has_pixels(what):
 def test_no_slices_no_objects():
     nuclei, events, summary = count_slices(np.zeros((3, 20, 20), int), .65)
     assert not len(nuclei) and not len(events) and summary.apoptotic_ratio.isna().all() and summary.z.tolist() == [1, 2, 3, 'merged']
+
+@pytest.mark.parametrize('place', [(0, 0), (0, 44), (39, 0), (39, 44), (39.4, 20), (20, 44.4), (34, 20), (36, 41)])
+def test_events_that_no_mask_shows_at_the_border(place):
+    counted = count_around(np.zeros((40, 45), np.uint8), pd.DataFrame([dict(y_px=place[0], x_px=place[1], score=.9)]), .65)
+    assert counted.event_labels.max() == 1 and counted.event_labels[tuple(np.clip(np.rint(place).astype(int), 0, (39, 44)))] == 1
+
+@pytest.mark.parametrize('n, limit', [(60, 9.), (200, 12.), (200, 40.), (1, 5.)])
+def test_objects_of_two_planes_are_paired_as_by_one_assignment(n, limit):
+    "as many pairs as possible, then the least total distance; pairs far from each other do not matter to each other"
+    random = np.random.default_rng(n)
+    a, b = (random.uniform(0, 200, (n, 2)) for _ in range(2))
+    found = pd.DataFrame(np.vstack([a, b]), columns=['y_px', 'x_px']).assign(z=np.repeat([1, 2], n))
+    distance = cdist(a, b)
+    pairs = linear_sum_assignment(np.where(distance <= limit, distance, 1e6))
+    again = set(pairs[1][distance[pairs] <= limit])
+    merged = merge_slices(found, limit)
+    left = {tuple(o) for o in merged[merged.z == 2][['y_px', 'x_px']].to_numpy()}
+    assert left == {tuple(o) for i, o in enumerate(b) if i not in again} and (merged.z == 1).sum() == n

@@ -5,10 +5,15 @@ import numpy as np, pandas as pd, pytest, tifffile
 from PIL import Image
 
 from apoptosis_nb.core import InputError, write_table
-from apoptosis_nb.images import check_pixel_size, read_plane, read_stack, write_stack
+from apoptosis_nb.images import check_pixel_size, file_and_series, file_stems, read_plane, read_stack, without_time, write_stack
 from apoptosis_nb.spheroids import annotations, load_index, read_labels, read_slice
 
 noise = np.random.default_rng(0).integers(0, 4000, (3, 128, 160), np.uint16)
+
+def png_bytes(pixels): # of (Y, X, 3) uint16
+    part = lambda name, data: struct.pack('>I', len(data)) + name + data + struct.pack('>I', zlib.crc32(name + data))
+    rows = b''.join(b'\0' + o.astype('>u2').tobytes() for o in pixels)
+    return b'\x89PNG\r\n\x1a\n' + part(b'IHDR', struct.pack('>IIBBBBB', *pixels.shape[1::-1], 16, 2, 0, 0, 0)) + part(b'IDAT', zlib.compress(rows)) + part(b'IEND', b'')
 
 def cut(path, share):
     data = path.read_bytes()
@@ -37,6 +42,7 @@ def huge_pixels(path): tifffile.imwrite(path, noise, ome=True, metadata=dict(axe
 def huge_pixels_imagej(path): tifffile.imwrite(path, noise, imagej=True, resolution=(1 / 50, 1 / 50), metadata=dict(axes='ZYX', unit='um'))
 def millimetres(path): tifffile.imwrite(path, noise, ome=True, metadata=dict(axes='ZYX', PhysicalSizeX=.65, PhysicalSizeXUnit='mm', PhysicalSizeY=.65, PhysicalSizeYUnit='mm'))
 def not_square(path): tifffile.imwrite(path, noise, ome=True, metadata=dict(axes='ZYX', PhysicalSizeX=.65, PhysicalSizeY=.3))
+def png_of_16_bit_and_colours(path): path.write_bytes(png_bytes(np.moveaxis(noise, 0, -1)))
 def two_frames(path): Image.fromarray(noise[0].astype('u1')).save(path, format='gif', save_all=True, append_images=[Image.fromarray(noise[1].astype('u1'))])
 def lacks_a_plane(path):
     write_stack(path, noise, .65)
@@ -232,7 +238,7 @@ def test_samples_that_are_no_alpha(tmp_path, extra):
         assert (read_stack(tmp_path / 'b.tif').pixels[0] == image[..., 0]).all()
 
 def test_names_with_a_colon():
-    from apoptosis_nb.images import file_and_series, without_time
+    assert file_and_series('12.05: plate.tif') == ('12.05: plate.tif', None)
     assert file_and_series('day 1: ctrl.tif') == ('day 1: ctrl.tif', None) and file_and_series('day 1: ctrl.tif: time 2') == ('day 1: ctrl.tif', 'time 2')
     assert file_and_series('a.lif: Series 1: x') == ('a.lif', 'Series 1: x') and file_and_series('scan: time 1') == ('scan', 'time 1')
     assert without_time('a.lif: well B2, time 3') == 'a.lif: well B2' and without_time('a.tif: time 3') == 'a.tif' == without_time('a.tif')
@@ -240,3 +246,30 @@ def test_names_with_a_colon():
 def test_printers_resolution_in_an_imagej_file(tmp_path):
     tifffile.imwrite(tmp_path / 'a.tif', np.zeros((9, 9), np.uint8), imagej=True, resolution=(300, 300), metadata=dict(unit='inch'))
     assert read_stack(tmp_path / 'a.tif').pixel_size_um is None
+
+def test_distance_of_planes_in_a_printers_unit(tmp_path):
+    "where the unit is not believed of the pixels, it is not of the planes"
+    for unit in ('inch', 'um'): tifffile.imwrite(tmp_path / f'{unit}.tif', noise, imagej=True, resolution=(300, 300), metadata=dict(axes='ZYX', unit=unit, spacing=5.))
+    assert read_stack(tmp_path / 'inch.tif', pixel_size_um=.65).z_step_um is None and read_stack(tmp_path / 'um.tif', pixel_size_um=.65).z_step_um == 5
+
+@pytest.mark.parametrize('unit, um', [('micrometers', 1), ('Micrometre', 1), ('nanometers', 1e-3), ('millimeter', 1e3)])
+def test_units_in_words(tmp_path, unit, um):
+    tifffile.imwrite(tmp_path / 'a.tif', noise, imagej=True, resolution=(um/.65,)*2, metadata=dict(axes='ZYX', unit=unit))
+    assert np.isclose(read_stack(tmp_path / 'a.tif').pixel_size_um, .65, rtol=1e-4)
+
+def test_palettes(tmp_path):
+    "numbers of colours are no grey values, unless ImageJ shows grey values in colours"
+    light = noise[0].astype('u1')//16*16
+    green = Image.fromarray(np.stack([0*light, light, 0*light], -1)).quantize(16)
+    for ending in ('png', 'tif'): green.save(tmp_path / f'green.{ending}')
+    png, tif = (read_stack(tmp_path / f'green.{ending}').pixels[0] for ending in ('png', 'tif'))
+    assert (png == tif).all() and png.dtype == tif.dtype and np.corrcoef(tif.ravel(), light.ravel())[0, 1] > .99
+    Image.fromarray(np.moveaxis(noise, 0, -1).astype('u1')).quantize(64).save(tmp_path / 'photograph.tif')
+    with pytest.raises(InputError, match='photograph'): read_stack(tmp_path / 'photograph.tif')
+    fire = np.random.default_rng(0).integers(0, 2**16, (3, 256), np.uint16)
+    tifffile.imwrite(tmp_path / 'lut.tif', light, photometric='palette', colormap=fire, description='ImageJ=1.54f\n')
+    assert (read_stack(tmp_path / 'lut.tif').pixels[0] == light).all()
+
+def test_long_names_leave_room_for_endings():
+    stems = file_stems(['照射後'*26 + 'あ.tif', '照射後'*26 + 'い.tif', 'a'*240 + '.tif: Series 1', 'a'*240 + '.tif: Series 2', 'b.tif'])
+    assert max(len(o.encode()) for o in stems.values()) < 160 and len(set(stems.values())) == 5 and stems['b.tif'] == 'b'

@@ -3,6 +3,7 @@ import json, os, sys
 
 import numpy as np, pandas as pd, pytest
 
+from apoptosis_nb.conditions import compare
 from apoptosis_nb.core import InputError, write_json, write_table
 from apoptosis_nb.counting import count_mask, count_stacks
 from apoptosis_nb.images import file_stems, write_stack
@@ -263,3 +264,16 @@ def test_files_of_one_name(tmp_path):
     assert find_image('f/b/img.tif', [tmp_path / 'b']) == both[1] == find_image('b/img.tif', both) and find_image(str(both[0]), tmp_path / 'b') == both[0]
     with pytest.raises(InputError, match='is not in'): find_image('f/a/img.tif', tmp_path / 'b')
     with pytest.raises(InputError, match='may be'): find_image('img.tif', both)
+
+def test_a_comparison_of_earlier_corrections_goes(tmp_path):
+    found, _ = analysis(tmp_path, ('1_ctrl_1.tif', '1_drug_2.tif'))
+    review = Review(found)
+    review.save()
+    compare(found / 'corrected', pattern='{sample}_{condition}_{spheroid}.tif', control='ctrl')
+    review.save() # nothing was corrected: it still holds
+    assert (found / 'corrected/conditions.csv').exists() and 'conditions' in json.loads((found / 'corrected/run.json').read_text())
+    review.decide(('1_ctrl_1.tif', 1, 'event', 1), 'reject')
+    review.save()
+    record = json.loads((found / 'corrected/run.json').read_text())
+    assert not (found / 'corrected/conditions.csv').exists() and 'compare again' in record['notes'][0] and 'files' not in record
+    compare(found / 'corrected', pattern='{sample}_{condition}_{spheroid}.tif', control='ctrl')

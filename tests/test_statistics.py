@@ -78,3 +78,12 @@ def test_superplot_draws_each_slice_and_each_spheroid():
     fig = superplot(slices, 'n_apoptotic')
     points = sum(len(o.get_xdata()) for o in fig.axes[0].lines if o.get_linestyle() == 'None')
     assert points == 36*3 + 36
+
+def test_no_difference_is_no_small_p():
+    "spheroids that are alike within each sample: their difference is 0 but for rounding, and every permutation is as extreme"
+    table = pd.DataFrame([dict(sample=day, condition=c, n=float(n)) for day, c, n in [('1', 'ctrl', 0), ('1', 'drug', 0), *[('2', 'ctrl', 1)]*3, ('2', 'drug', 1)]])
+    row = compare_pair(table, 'n', 'drug', 'ctrl')
+    assert row['difference'] == 0 and row['p'] == 1
+    assert permutation_p([.1]*6, [False]*3 + [True]*3, [0]*6) == 1
+    values, treated = np.random.default_rng(0).normal(size=24), np.arange(24) % 2 == 0 # drawn at random
+    assert permutation_p(np.full(24, .1), treated, np.zeros(24)) == 1 and permutation_p(values + 5*treated, treated, np.zeros(24)) == 1e-4
