@@ -43,8 +43,10 @@ def _read_text(path): # pd.DataFrame of str
     first = next((o for o in lines if o.strip()), '')
     rows = [o for o in csv.reader(lines, delimiter=max(',;\t', key=first.count)) if any(map(str.strip, o))]
     if len(rows) < 2: raise InputError(f'{path}: the table of groups has no rows; give one an image, under the header image,condition,spheroid')
+    n = len(rows[0])
+    rows = [o if any(map(str.strip, o[n:])) else o[:n] for o in rows] # without separators at the end that the header lacks
     for o in rows[1:]:
-        if len(o) != len(rows[0]): raise InputError(f'{path}: the row {",".join(o)} has {len(o)} cells, the header {len(rows[0])}; make them equal')
+        if len(o) != n: raise InputError(f'{path}: the row {",".join(o)} has {len(o)} cells, the header {n}; make them equal')
     return pd.DataFrame(rows[1:], columns=rows[0])
 
 def _read_groups(groups): # pd.DataFrame as of `read_groups`; list of str, the columns that mean nothing here

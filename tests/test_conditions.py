@@ -144,7 +144,7 @@ def test_points_in_time_are_no_spheroids():
 
 def test_columns_by_other_names(tmp_path):
     "what a column is not understood for is said; Excel's own first line is none of the table"
-    (tmp_path / 'groups.csv').write_text('sep=;\nImage;Condition;Spheroid ID;Patient;notes\na.tif;c;1;7;x\nb.tif;d;1;7;y\n')
+    (tmp_path / 'groups.csv').write_text('sep=;\nImage;Condition;Spheroid ID;Patient;notes\na.tif;c;1;7;x;;\nb.tif;d;1;7;y\n')
     made = assign_groups(['a.tif', 'b.tif'], tmp_path / 'groups.csv', control='c')
     assert list(made.table['sample']) == ['7', '7'] and list(made.table.spheroid) == ['1', '1'] and 'of column notes no use is made' in made.notes[0]
 

@@ -4,9 +4,10 @@ import os
 import numpy as np, pytest
 
 from apoptosis_nb.classifier import load_classifier
-from apoptosis_nb.core import packaged_networks
+from apoptosis_nb.core import packaged_networks, read_table
 from apoptosis_nb.scanning import detect
 from apoptosis_nb.spheroids import load_index, read_slice
+from apoptosis_nb.unet import load_segmenter
 
 needs_data = pytest.mark.skipif('APOPTOSIS_NB_DATA' not in os.environ, reason='APOPTOSIS_NB_DATA is unset: the MitoCheck crops are not here')
 
@@ -17,6 +18,14 @@ def test_they_say_what_they_need():
         assert classifier.window_px == 64 and classifier.pixel_size_um == .65 and 0 < classifier.threshold < 1
         p = classifier.predict(np.random.default_rng(0).integers(0, 255, (3, 64, 64)).astype(np.uint8))
         assert p.shape == (3,) and p.dtype == np.float32 and ((0 <= p) & (p <= 1)).all()
+
+def test_the_reference_was_measured_with_these_networks(root):
+    "what the tables say of the UNets' making and of when an event counts is what their files say"
+    tables = root/'docs/reference/standard/tables'
+    real = read_table(tables/'real_images.csv').set_index(['data', 'method'])
+    for name, method in (('unet', 'UNet, real nuclei too'), ('unet_simulated', 'UNet, simulated nuclei only')):
+        for k, v in load_segmenter(name).about['counting'].items(): assert np.isclose(real.loc[('fields of MitoCheck cells', method), k], v, rtol=1e-5), (name, k)
+    assert {load_segmenter('unet').about['loss']} == set(real.loss)
 
 def test_events_of_the_sample(root):
     "most true events are found, and not many more"
