@@ -13,8 +13,10 @@ DETECTIONS = {64: [f'fig_{n}' for n in (26, 27, 28, 29, 35)], 128: [f'fig_{n}' f
 SCENES = ['core', 'images', 'spheroids', 'phantoms', 'optics', 'simulation', 'dataset']
 WINDOWS = ['preprocessing', 'windows', 'trainings']
 TRAINING = ['networks', 'classifier']
-NETWORKS = [*TRAINING, 'scanning', 'evaluation', 'whole_images']
-SEGMENTS = ['networks', 'tiles', 'unet', 'counting', 'acas', 'evaluation', 'instances', 'whole_images', 'segmentations']
+NETWORKS = [*TRAINING, 'preprocessing', 'windows', 'scanning', 'evaluation', 'whole_images']
+TILES = ['preprocessing', 'tiles', 'segmentations']
+UNET = [*TILES, 'networks', 'windows', 'unet'] # windows are turned for its second look
+SEGMENTS = [*UNET, 'counting', 'acas', 'evaluation', 'instances', 'whole_images']
 PAGES = ['plots', 'study']
 
 def modules(*names): return [f'apoptosis_nb/{o}.py' for group in names for o in group]
@@ -55,7 +57,7 @@ rule dataset:
     shell: PAPERMILL
 
 rule principles:
-    input: notebook='nbs/study/30_principles.ipynb', library=modules(['diagrams', 'classifier', 'unet', 'study'])
+    input: notebook='nbs/study/30_principles.ipynb', library=modules(['diagrams', 'classifier', 'unet'], PAGES)
     output: figures('fig_11', 'fig_15', 'fig_16', 'fig_17', 'fig_20', 'fig_21', 'fig_22', 'fig_23')
     params: given=parameters('30_principles', results=OUT)
     log: f'{OUT}/notebooks/30_principles.ipynb'
@@ -158,7 +160,7 @@ rule real_nuclei:
     shell: PAPERMILL
 
 rule tiles:
-    input: f'{DATA}/index.csv', tables('splits'), notebook='nbs/study/150_tiles.ipynb', library=modules(['tiles', 'segmentations'])
+    input: f'{DATA}/index.csv', tables('splits'), notebook='nbs/study/150_tiles.ipynb', library=modules(TILES)
     output: f'{OUT}/tiles/tiles_truth.npz', f'{OUT}/tiles/tiles_acas.npz', tables('tiles'), figures('tiles')
     params: given=parameters('150_tiles', data=DATA, results=OUT)
     log: f'{OUT}/notebooks/150_tiles.ipynb'
@@ -166,7 +168,7 @@ rule tiles:
 
 # The chosen schedule, c, is trained for longer than what is only compared; `end` goes on from its weights.
 rule unet_run:
-    input: lambda w: before(w.schedule), notebook='nbs/study/160_unet_run.ipynb', library=modules(['networks', 'tiles', 'unet', 'segmentations'])
+    input: lambda w: before(w.schedule), notebook='nbs/study/160_unet_run.ipynb', library=modules(UNET)
     output: f'{OUT}/tables/unet/unet_{{schedule}}.csv', f'{OUT}/weights/unet_{{schedule}}.keras'
     params: given=lambda w: parameters('160_unet_run', results=OUT, name=f'unet_{w.schedule}', schedule=w.schedule.replace('_', ' '), **SCHEDULES[w.schedule])
     priority: 8
@@ -174,7 +176,7 @@ rule unet_run:
     shell: PAPERMILL
 
 rule hard_tiles:
-    input: f'{DATA}/index.csv', tables('splits'), f'{OUT}/tiles/tiles_truth.npz', f'{OUT}/weights/unet_end.keras', notebook='nbs/study/165_hard_tiles.ipynb', library=modules(['networks', 'tiles', 'unet', 'counting', 'segmentations'])
+    input: f'{DATA}/index.csv', tables('splits'), f'{OUT}/tiles/tiles_truth.npz', f'{OUT}/weights/unet_end.keras', notebook='nbs/study/165_hard_tiles.ipynb', library=modules(UNET, ['counting', 'evaluation'])
     output: f'{OUT}/tiles/tiles_hard.npz', tables('mistakes_hard'), figures('tiles_hard')
     params: given=parameters('165_hard_tiles', data=DATA, results=OUT)
     priority: 8
@@ -206,7 +208,7 @@ rule methods:
     shell: PAPERMILL
 
 rule ablation_run:
-    input: f'{OUT}/tiles/tiles_truth.npz', f'{OUT}/tiles/tiles_acas.npz', notebook='nbs/study/160_unet_run.ipynb', library=modules(['networks', 'tiles', 'unet', 'segmentations'])
+    input: f'{OUT}/tiles/tiles_truth.npz', f'{OUT}/tiles/tiles_acas.npz', notebook='nbs/study/160_unet_run.ipynb', library=modules(UNET)
     output: f'{OUT}/tables/unet/ablation_{{variant}}_{{seed}}.csv', f'{OUT}/weights/ablation_{{variant}}_{{seed}}.keras'
     params: given=lambda w: parameters('160_unet_run', **{'results': OUT, 'name': f'ablation_{w.variant}_{w.seed}', 'seed': int(w.seed), **config['ablation']['given'], **VARIANTS[w.variant]})
     log: f'{OUT}/notebooks/160_ablation_{{variant}}_{{seed}}.ipynb'
@@ -229,7 +231,7 @@ rule dataset2:
 
 rule real_images:
     input: f'{DATA}/index.csv', tables('splits'), [f'{OUT}/tiles/tiles_{o}.npz' for o in ('truth', 'hard')], f'{OUT}/weights/unet_end.keras', f'{OUT}/weights/segmenter.keras', notebook='nbs/study/220_real_images.ipynb',
-        library=modules(['mitocheck', 'dsb2018', 'preprocessing', 'windows', 'real_images'], SEGMENTS, PAGES)
+        library=modules(['mitocheck', 'dsb2018', 'real_images'], SEGMENTS, PAGES)
     output: tables('real_images')
     params: given=parameters('220_real_images', data=DATA, results=OUT)
     log: f'{OUT}/notebooks/220_real_images.ipynb'
@@ -237,7 +239,7 @@ rule real_images:
 
 rule real_windows:
     input: f'{DATA}/index.csv', tables('splits'), f'{OUT}/weights/detector_64.keras', tables('real_images'), notebook='nbs/study/230_real_windows.ipynb',
-        library=modules(['preprocessing', 'windows', 'mitocheck', 'real_images', 'analysis'], NETWORKS, SEGMENTS, PAGES)
+        library=modules(['mitocheck', 'real_images', 'analysis'], NETWORKS, SEGMENTS, PAGES)
     output: tables('real_windows')
     params: given=parameters('230_real_windows', data=DATA, results=OUT)
     log: f'{OUT}/notebooks/230_real_windows.ipynb'

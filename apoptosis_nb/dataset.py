@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['EVENT_WIDTH', 'NUCLEUS_WIDTH', 'DOUBLES', 'ONE_BODY', 'MERGE_UM', 'JITTER_PX', 'middle_of', 'false_count',
-           'annotate_slice', 'spheroid_ids', 'write_spheroid', 'write_annotations', 'simulate_dataset']
+           'annotate_slice', 'spheroid_ids', 'write_spheroid', 'write_annotations', 'simulation_version',
+           'simulate_dataset']
 
 # %% ../nbs/06_dataset.ipynb #25124cb4
-import json, os
+import ast, json, os, zlib
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from scipy.optimize import brentq
 from scipy.special import expit
 from tqdm.contrib.concurrent import process_map
 
+from . import optics, phantoms, simulation
 from .core import InputError, plain, read_table, rng, write_json, write_table
 from .images import write_stack
 from .simulation import ANNOTATOR, N_SLICES, Z_STEP_UM, Layout, simulate_spheroid
@@ -142,6 +144,11 @@ def write_annotations(
     return pd.DataFrame(rows, columns=INDEX)
 
 # %% ../nbs/06_dataset.ipynb #6c73541f
+def simulation_version(): # str
+    "Another one where the code that simulates is another, so that spheroids of both never get into one data set"
+    code = [ast.dump(ast.parse(Path(o.__file__).read_text(encoding='utf-8'))) for o in (simulation, phantoms, optics)] # without comments
+    return f'{zlib.crc32("".join(code).encode()):08x}'
+
 def simulate_dataset(
     folder, # str or Path, made if need be
     samples=range(1, 25), # the thesis has 24
@@ -156,11 +163,11 @@ def simulate_dataset(
     "Simulate, annotate and write a dataset; go on where an earlier call was stopped"
     folder, ids = Path(folder), spheroid_ids(samples, spheroids_per_dose)
     how = dict(seed=seed, size_px=size_px, count_scale=count_scale, pixel_size_um=pixel_size_um, **others)
-    made_with = plain(dict(how, spheroids=[str(o) for o in ids]))
+    made_with = plain(dict(how, spheroids=[str(o) for o in ids], simulation=simulation_version()))
     record = folder/'simulation.json'
     if record.is_file():
-        if (earlier := json.loads(record.read_text())) != made_with:
-            changed = ', '.join(k for k in made_with if earlier.get(k) != made_with[k])
+        earlier = dict(simulation=made_with['simulation']) | json.loads(record.read_text()) # older records do not say it
+        if changed := ', '.join(k for k in {**made_with, **earlier} if earlier.get(k) != made_with.get(k)):
             raise InputError(f'{folder}: holds spheroids that were simulated with another {changed}; choose another folder, or delete this one')
     else: write_json(made_with, record)
     missing = [o for o in ids if not (folder/f'{o}_truth_events.csv').is_file()]

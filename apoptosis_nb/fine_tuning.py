@@ -17,6 +17,7 @@ from scipy import ndimage as ndi
 from skimage.transform import resize
 
 from .preprocessing import resample, resample_labels
+from . import dsb2018, mitocheck
 from .conditions import assign_groups, match_names, read_groups
 from .core import InputError, cache_folder, data_folder, rng
 from .dsb2018 import image_split, load_dsb2018
@@ -46,7 +47,7 @@ def chromatin_at(
 ): # bool (Y, X)
     "The chromatin at a place, by a local threshold"
     factor, half = pixel_size_um/PIXEL_SIZE_UM, int(np.ceil((CROP_PX/2 + 1)*PIXEL_SIZE_UM/pixel_size_um))
-    y, x = int(round(y_px)), int(round(x_px))
+    y, x = (int(np.clip(round(o), 0, n - 1)) for o, n in zip((y_px, x_px), plane.shape))
     at = np.s_[y:y + 2*half + 1, x:x + 2*half + 1] # of what is padded
     crop = np.pad(plane, half, mode='reflect' if min(plane.shape) > half else 'edge')[at].astype(float)
     if taken is not None:
@@ -108,8 +109,12 @@ class Marked:
 def _units(names, groups, pattern): # dict name -> unit, notes
     names = list(dict.fromkeys(names))
     if groups is None and pattern is None: return {o: without_time(o) for o in names}, []
-    condition = (match_names(names, pattern) if groups is None else read_groups(groups)).condition.iloc[0] # none is compared with another here
-    found = assign_groups(names, groups, pattern, control=condition)
+    given = match_names(names, pattern) if groups is None else read_groups(groups)
+    for condition in dict.fromkeys(given.condition): # as the control, for none is compared with another here; not every one was reviewed
+        try: found = assign_groups(names, groups, pattern, control=condition)
+        except InputError as e: wrong = e
+        else: break
+    else: raise wrong
     return {o.image: ' '.join(filter(None, (o.sample, o.condition, o.spheroid))) for o in found.table.itertuples()}, found.notes
 
 def corrected_planes(
@@ -205,9 +210,9 @@ def simulated_planes(
             planes.append(Marked(f'simulated {seed}-{i}', z, f'simulated {seed}-{i}', made.pixels[z-1], made.pixel_size_um, made.classes[z-1], objects))
     return planes
 
-def _local(name):
+def _local(name, registry): # its folder; what was fetched only whole, or else the splits would be others
     fetched = cache_folder()/name
-    return data_folder(name) or (fetched if fetched.is_dir() else None)
+    return data_folder(name) or (fetched if all((fetched/o).is_file() for o in registry) else None)
 
 def real_tiles(
     n=24, # tiles of either data set for training, and a quarter of it for validation
@@ -216,13 +221,13 @@ def real_tiles(
 ): # dict training, validation -> list of TileSet, empty where the images are not here
     "Tiles of real nuclei, as far as they are at hand"
     found, splits = dict(training=[], validation=[]), (('training', 'train', n), ('validation', 'validation', max(1, n//4)))
-    if n and (folder := _local('dsb2018')):
+    if n and (folder := _local('dsb2018', dsb2018.read_registry())):
         images, labels, table = load_dsb2018(folder)
         split = image_split(table).split
         for name, theirs, many in splits:
             rows = rng(seed, 'real tiles', name).permutation(np.flatnonzero(split == theirs))[:many]
             found[name].append(outlined_tiles([images[i] for i in rows], [labels[i] for i in rows], list(table.file.iloc[rows]), tile_px, 1, seed=seed))
-    if n and (folder := _local('mitocheck')):
+    if n and (folder := _local('mitocheck', mitocheck.read_registry())):
         crops, table = load_mitocheck(folder)
         table = plate_split(table)
         for name, theirs, many in splits:
@@ -297,6 +302,8 @@ def fine_tune(
 ): # Segmenter, pd.DataFrame of `unet.train_unet`
     "Go on training with corrections, and with what was learned before"
     network = load_segmenter(base)
+    for name in ('training', 'validation'):
+        if not simulated[name]: raise InputError(f'no simulated spheroids for {name}: simulate one at least (simulated_spheroids in the guide), or the network forgets what it knew')
     if tile_px % network.step or tile_px < network.step: raise InputError(f'tiles of {tile_px} px: take a multiple of {network.step}')
     own = {name: marked_tiles(sets[name], network, tile_px, per_plane, seed) for name in ('training', 'validation')}
     old = real_tiles(len(own['training'].images)//4 if real else 0, tile_px, seed)
@@ -305,7 +312,7 @@ def fine_tune(
     tiles = {name: join_tiles(own[name], *old[name]) for name in own}
     about = dict(n_corrections=sum(o.n_changed for o in sets['training']), images=sorted({o.image for o in sets['training']}), n_planes=len(sets['training']), epochs=epochs, start=start,
                  n_tiles=len(own['training'].images), n_tiles_before=len(tiles['training'].images) - len(own['training'].images), n_tiles_real=n_old['training'])
-    kept = {k: v for k, v in network.metadata().items() if k not in ('loss', 'seed', 'epoch', 'iou', 'fine_tuned')} | dict(fine_tuned=dict(about, base=Path(base).name))
+    kept = {k: v for k, v in network.metadata().items() if k not in ('loss', 'seed', 'epoch', 'iou', 'fine_tuned', 'tested')} | dict(fine_tuned=dict(about, base=Path(base).name))
     history = train_unet(tiles['training'], tiles['validation'], folder, network.model, weight_power=.5, light=.25, epochs=epochs, batch_size=batch_size, seed=seed, start=start, end=end, checkpoint_every=1, anew=True, quiet=quiet, **kept)
     return load_segmenter(Path(folder)/'best.keras'), history
 

@@ -232,6 +232,12 @@ def _lif_image(image, path):
 @contextmanager
 def _lif(path):
     with _reader('liffile', 'lif', path).LifFile(path) as lif:
+        for group in lif.xml_element.iter('Children'): # of images of one name liffile keeps the last
+            elements = group.findall('Element')
+            often, so_far = Counter(o.get('Name') for o in elements), Counter()
+            for o in elements:
+                so_far[name := o.get('Name')] += 1
+                if often[name] > 1: o.set('Name', f'{name} ({so_far[name]})')
         images = [o for o in lif.images if not o.is_flim]
         if not images: raise InputError(f'{path}: holds no image; export it again from the microscope')
         yield [(o.path, partial(_lif_image, o, path)) for o in images]

@@ -189,6 +189,9 @@ def model_card(
     if counts: counts.append('- a nucleus reaches as far as its light is half as strong as within (`counting.outline_nuclei`)')
     if 'threshold' in about: counts = [f"- a window is positive from a probability of {short_number(about['threshold'])} on" + ('; events are looked at a second time' if about.get('second_look') else '')]
     if 'both' in about: counts.append(f"- with the UNet (`both`): the UNet's log odds weigh {short_number(about['both']['unet_share'])}, and an event has a score of {short_number(about['both']['threshold'])} or more")
+    if tuned := about.get('fine_tuned'):
+        unknown = f"Trained further from `{tuned['base']}` with {tuned['n_corrections']} corrections in {tuned['n_planes']} planes of {len(tuned['images'])} images: {tuned['n_tiles']} tiles of these, {tuned['n_tiles_before']} of what the network had learned before ({tuned['n_tiles_real']} of real nuclei), {tuned['epochs']} epochs."
+    held_out = ['On images and spheroids that were kept aside in that training, events and intact nuclei; *before* is the network that it started from, *counted anew* the same with other options of counting.', '| data | network | events | F1 | error of the count, % |\n| --- | --- | --- | --- | --- |\n' + '\n'.join(f'| {k["data"]} | {k["network"]} | {k["n_events"]} | {short_number(k["f1"])} | {short_number(k["count_error_percent"])} |' for k in about.get('tested', []))]
     measured = ['| tested on | measure | value | table of the run |', '| --- | --- | --- | --- |', *(f'| {r.tested_on} | {r.measure} | {short_number(r.value)} | {r.table} |' for r in results.itertuples())]
     trained = ', '.join([f'{k} {about[k]}' for k in ('loss', 'beta', 'seed') if k in about] + [f'{k} {short_number(v)}' for k, v in o['training'].items()])
     sections = [f"# {o['name']}", f"> Finds {facts['finds']}" if facts else '> A network that was trained with this package',
@@ -196,8 +199,8 @@ def model_card(
         f"- pre-processing: {_preprocessing(about)}\n- out: {'for each pixel the probabilities of background, intact, apoptotic' if o['method'] == 'unet' else 'for each window the probability of apoptosis'}",
         '## Training', *([facts['data'], f"Taught: {facts['taught']}", f"Split: {facts['split']}"] if facts else [unknown]), f'Made with {trained}.' if trained else '', f"Licence: {facts['licence']}" if facts else '',
         '## Counting' if o['method'] == 'unet' else '## Threshold', '\n'.join(counts) or 'The usual options of `counting.count_mask`.',
-        '## Validation', '\n'.join(measured) if len(results) else 'Not measured: no results of this very file come with the package.', f"Not measured: {facts['unmeasured']}." if facts else '',
-        '## Limits', '\n'.join(f'- {k}' for k in [*facts.get('limits', [unknown]), 'Look at what it finds in your images before you count. Research only; not for diagnosis.']),
+        '## Validation', '\n'.join(measured) if len(results) else '\n\n'.join(held_out) if about.get('tested') else 'Not measured: no results of this very file come with the package.', f"Not measured: {facts['unmeasured']}." if facts else '',
+        '## Limits', '\n'.join(f'- {k}' for k in [*facts.get('limits', ['It knows images like those that it was trained on.'] if tuned else [unknown]), 'Look at what it finds in your images before you count. Research only; not for diagnosis.']),
         '## Use', f"```python\n{USE[o['method']].format(name=o['name'])}\n```"]
     if facts: sections += ['## Rests on', '\n'.join(f"- {text}. {'' if where.startswith('http') else 'https://doi.org/'}{where}" for text, where in (PAPERS[k] for k in facts['papers']))]
     return '\n\n'.join(k for k in sections if k) + '\n'

@@ -162,7 +162,7 @@ def _describe(described, network, model, files):
         keras_v3=v.KerasV3WeightsDescr(source=files['weights.keras'], keras_version=v.Version(keras.__version__), backend=('tensorflow', v.Version(tf.__version__))),
         tensorflow_saved_model_bundle=v.TensorflowSavedModelBundleWeightsDescr(source=files['saved_model.zip'], parent='keras_v3', tensorflow_version=v.Version(tf.__version__)))
     return v.ModelDescr(
-        name=re.sub(r'[^\w+\- ()]', '_', title, flags=re.ASCII), description=f"Finds {facts['finds']}. {facts['data']}" if facts else 'A network trained with apoptosis_nb.',
+        name=re.sub(r'[^\w+\- ()]', '_', title, flags=re.ASCII)[:128], description=f"Finds {facts['finds']}. {facts['data']}" if facts else 'A network trained with apoptosis_nb.',
         authors=[v.Author(name=importlib.metadata.metadata('apoptosis_nb')['Author'])], cite=cite, license='Apache-2.0', git_repo=v.HttpUrl(REPOSITORY), version=v.Version(importlib.metadata.version('apoptosis_nb')),
         tags=['2d', 'fluorescence-light-microscopy', 'nuclei', 'apoptosis', 'tensorflow', *(['classification'] if windows else ['unet', 'semantic-segmentation'])],
         covers=[v.FileDescr(source=files['cover.png'])], documentation=v.FileDescr(source=files['README.md']), inputs=[image], outputs=[found], weights=weights, config=v.Config(bioimageio=about, apoptosis_nb=described['about']))

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['use_cores', 'be_deterministic', 'worth_compiling', 'sigmoidal_drop', 'cosine_drop', 'OtherTraining', 'lowest_loss',
-           'highest_score', 'kept_epoch', 'train_network', 'learned_history', 'proposal_policy', 'folded',
-           'fully_convolutional', 'save_network', 'load_network']
+           'highest_score', 'kept_epoch', 'train_network', 'learned_history', 'with_policy', 'proposal_policy',
+           'folded', 'fully_convolutional', 'save_network', 'load_network']
 
 # %% ../nbs/09_networks.ipynb #3752058d
 import json, os, time, zipfile
@@ -120,14 +120,14 @@ def lowest_loss(
     earlier, # list of the rows before
 ): # bool
     "Is this the lowest validation loss so far?"
-    return row['val_loss'] < min((o['val_loss'] for o in earlier), default=np.inf)
+    return row['val_loss'] < min((o['val_loss'] for o in earlier if np.isfinite(o['val_loss'])), default=np.inf)
 
 def highest_score(
     row, # dict of the epoch's numbers
     earlier, # list of the rows before
 ): # bool
     "Is this the highest `score` so far?"
-    return row['score'] > max((o['score'] for o in earlier), default=-np.inf)
+    return row['score'] > max((o['score'] for o in earlier if np.isfinite(o['score'])), default=-np.inf)
 
 def kept_epoch(
     history, # pd.DataFrame from `train_network`
@@ -167,8 +167,8 @@ def train_network(
         if better(row, state.history): state.best = _values(model.variables)
         state.history.append(row)
         bar.set_postfix({o: f'{row[o]:.4f}' for o in ('loss', 'val_loss')} | dict(best=f"{min(o['val_loss'] for o in state.history):.4f}"))
+        if on_epoch: on_epoch(row) # before the state is kept: an epoch that is stopped here comes again
         if (epoch + 1) % checkpoint_every == 0 or epoch + 1 == epochs: state.save()
-        if on_epoch: on_epoch(row)
     _restore(model.variables, state.best)
     history = pd.DataFrame(state.history)
     write_table(history, Path(folder)/'history.csv')
@@ -204,6 +204,14 @@ def _rebuilt(model, others, weights, shape=None, policy=None): # a copy in which
     for layer in (o for o in made.layers if o.weights): layer.set_weights(weights[layer.name] if layer.name in weights else model.get_layer(layer.name).get_weights())
     if keras.backend.backend() == 'tensorflow': made.jit_compile = False
     return made
+
+def with_policy(
+    model, # keras.Model
+    policy, # str, a dtype policy of Keras, e.g. 'float32'
+): # keras.Model; the same where its layers, but for the last, whose answer is float32, have this policy
+    "The network in another precision"
+    if all(o.dtype_policy.name == policy for o in model.layers[:-1] if not isinstance(o, layers.InputLayer)): return model
+    return _rebuilt(model, {}, {}, policy=policy)
 
 def proposal_policy(): # str or None, a dtype policy of Keras
     "bfloat16 where the processor multiplies it, which takes half the time there and longer elsewhere"
@@ -269,4 +277,5 @@ def load_network(
     metadata = network_metadata(path)
     found = metadata.pop('kind', kind)
     if found != kind: raise InputError(f'{path}: holds a {found}, where a {kind} is wanted; give another file')
-    return keras.saving.load_model(path, compile=False), metadata
+    try: return keras.saving.load_model(path, compile=False), metadata
+    except Exception as e: raise InputError(f'{path}: the network in it cannot be read ({type(e).__name__}: {e}); the file is damaged, copy it again') from e

@@ -44,7 +44,7 @@ def read_analysis(
     folder, # str or Path that `analyze` wrote
 ): # Tables; dict, the parameters of run.json
     "What an analysis found, and how"
-    folder, columns = Path(folder), dict(images=['image', 'z', 'n_intact', 'n_apoptotic', 'pixel_size_um', 'error'], events=['image', 'z', 'event', 'x_px', 'y_px', 'score'], nuclei=['image', 'z', 'nucleus', 'x_px', 'y_px'])
+    folder, columns = Path(folder), dict(images=['image', 'z', 'height_px', 'width_px', 'n_intact', 'n_apoptotic', 'pixel_size_um', 'error'], events=['image', 'z', 'event', 'x_px', 'y_px', 'score'], nuclei=['image', 'z', 'nucleus', 'x_px', 'y_px'])
     tables = Tables(**{name: _whole(read_table(folder/f'{name}.csv', o).astype(dict(image=str))) for name, o in columns.items()})
     if 'parameters' not in (made := _record(folder)): raise InputError(f'{folder/"run.json"}: is missing or not a record of an analysis; give a folder that analyze wrote')
     return tables, made['parameters']
@@ -178,6 +178,7 @@ class Review:
         usable = self.tables.images[self.tables.images.error.isna()]
         self.planes = list(zip(usable.image, usable.z.astype(int)))
         self.pixel_size_um = dict(zip(self.planes, usable.pixel_size_um.astype(float)))
+        self.shapes = dict(zip(self.planes, usable[['height_px', 'width_px']].itertuples(index=False, name=None)))
         self._counts, self._found = {}, {name: dict(list(getattr(self.tables, name).groupby(['image', 'z']))) for name in NAMES.values()}
 
     def objects(
@@ -208,7 +209,7 @@ class Review:
         for _, said, allowed in _strange_words(new): raise InputError(f'{said}: choose one of {allowed}')
         for o in new.itertuples():
             if (o.image, o.z) not in self.pixel_size_um: raise InputError(f'{self.folder}: there is no plane {o.z} of {o.image}; look at images.csv')
-            if not np.isfinite([o.y_px, o.x_px]).all(): raise InputError(f'{o.kind} {o.number} of {o.image}: x_px {o.x_px}, y_px {o.y_px} is no place')
+            if not all(-.5 <= at < n - .5 for at, n in zip((o.y_px, o.x_px), self.shapes[o.image, o.z])): raise InputError(f'{o.kind} {o.number} of {o.image}: x_px {o.x_px:g}, y_px {o.y_px:g} is no place in the image; put its middle inside')
         both = _corrections([*read_corrections(self.path).to_dict('records'), *new.to_dict('records')])
         for image, z in set(zip(new.image, new.z)): self.objects(image, z, both) # refuses what is not there
         write_table(both, self.path)
@@ -795,7 +796,7 @@ class Reviewer(Session):
         order='score', # or 'place'
         width_um=80., # of the part that is shown
     ):
-        self._widget = self._pictured = None
+        self._widget, self._pictured, self._times = None, None, 0
         super().__init__(Review(folder, by), images, order, width_um)
 
     def do(self,
@@ -812,7 +813,8 @@ class Reviewer(Session):
         if self._widget is None: return
         with self._widget.hold_sync():
             if self._pictured is not self.plane: self._pictured, self._widget.overview = self.plane, overview_picture(self.plane)
-            self._widget.scene = self.scene()
+            self._times += 1
+            self._widget.scene = dict(self.scene(), times=self._times) # another one each time: a choice on the screen that came to nothing is taken back
 
     @property
     def widget(self): # anywidget.AnyWidget

@@ -214,7 +214,7 @@ def _features(path):
     if not path.is_file(): raise InputError(f'{path}: there is no such file; check the path')
     try: content = json.loads(path.read_text(encoding='utf-8'))
     except ValueError as e: raise InputError(f'{path}: cannot be read as GeoJSON ({e}); export it again from QuPath: File, Export objects as GeoJSON') from None
-    features = content if isinstance(content, list) else content.get('features', [content]) if isinstance(content, dict) else [None]
+    features = content if isinstance(content, list) else (content.get('features', [content]) or []) if isinstance(content, dict) else [None]
     if not all(isinstance(o, dict) and isinstance(o.get('geometry'), dict) for o in features): raise InputError(f'{path}: holds no GeoJSON features; export it again from QuPath: File, Export objects as GeoJSON')
     return features
 

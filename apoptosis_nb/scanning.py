@@ -12,7 +12,7 @@ from itertools import product
 import numpy as np, pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.ndimage import center_of_mass
-from scipy.spatial.distance import pdist, squareform
+from scipy.spatial import cKDTree
 from .core import InputError
 from .preprocessing import check_image, normalise, preprocess
 from .windows import check_window, cut
@@ -100,7 +100,7 @@ def _scan(image, classifier, stride_px=None, batch=1024, dark=DARK, dense=False)
 
 # %% ../nbs/11_scanning.ipynb #9fca3455
 TILE = 16 # windows in a row and in a column of a tile
-NEAR = .1 # dense probability from which a window is asked about by itself; a positive one has `CANDIDATE` or more
+NEAR = .1 # dense probability from which a window is asked about by itself; a threshold is greater
 
 def _ask_tiles(
     image, # float32 (Y, X), prepared
@@ -138,14 +138,14 @@ def _square(places, weights, seed, limit_px):
 
 def _groups(places, weights, limit_px):
     "A group's number for each place, from the outside in"
-    near = (abs(places[:, None] - places) <= limit_px).all(2)
-    group, left = np.full(len(places), -1), near.sum(1).astype(float)
+    near = [np.array(o) for o in cKDTree(places).query_ball_point(places, limit_px, p=np.inf, return_sorted=True)]
+    group, left = np.full(len(places), -1), np.array([len(o) for o in near], float)
     while (group < 0).any():
         seed = np.argmin(left)
-        around = np.flatnonzero(near[seed] & (group < 0))
+        around = near[seed][group[near[seed]] < 0]
         chosen = around[_square(places[around], weights[around], places[seed], limit_px)]
         group[chosen] = group.max() + 1
-        left -= near[:, chosen].sum(1)
+        np.subtract.at(left, np.concatenate([near[o] for o in chosen]), 1)
         left[chosen] = np.inf
     return group
 
@@ -157,9 +157,9 @@ def _join_near(places, weights, group, limit_px):
     "Make one group of the two nearest ones, as long as two are nearer than the limit"
     while group.max() > 0:
         centres = _centroids(places, weights, group)
-        distance = np.hypot(*(centres[:, None] - centres).transpose(2, 0, 1)) + np.diag(np.full(len(centres), np.inf))
-        i, j = sorted(np.unravel_index(np.argmin(distance), distance.shape))
-        if distance[i, j] >= limit_px: break
+        pairs = cKDTree(centres).query_pairs(np.nextafter(limit_px, 0), output_type='ndarray')
+        if not len(pairs): break
+        i, j = pairs[np.lexsort([*pairs.T[::-1], np.hypot(*(centres[pairs[:, 0]] - centres[pairs[:, 1]]).T)])[0]] # of equal ones the first
         group = np.where(group == j, i, group) - (group > j)
     return group
 
@@ -231,8 +231,11 @@ def _look_again(image, events, classifier): # of a prepared image
     least, most = size//2, np.array(image.shape) - size + size//2
     crops = cut(image, np.clip(np.rint(events[['y_px', 'x_px']].to_numpy(float)).astype(int), least, most), size)
     events = events.assign(score=_ask(crops, classifier, 8).astype(float)).sort_values('score', ascending=False, kind='stable', ignore_index=True)
-    near = [i for i, places in enumerate(squareform(pdist(events[['y_px', 'x_px']])) < size/4) if places[:i].any()] # two that have come to the same cell
-    return events.drop(index=near).reset_index(drop=True)
+    places, again = events[['y_px', 'x_px']].to_numpy(float), np.zeros(len(events), bool) # that have come to the same cell as a better one
+    pairs = cKDTree(places).query_pairs(np.nextafter(size/4, 0), output_type='ndarray')
+    for better, worse in pairs[np.lexsort(pairs.T[::-1])]:
+        if not again[better]: again[worse] = True
+    return events[~again].reset_index(drop=True)
 
 def find_candidates(
     image, # (Y, X), any integer or float dtype, as read, at the classifier's pixel size

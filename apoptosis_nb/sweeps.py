@@ -6,7 +6,7 @@
 __all__ = ['LENT', 'ROWS', 'Sweep', 'read_sweep', 'combinations', 'run_name', 'borrow', 'gather', 'run_sweep']
 
 # %% ../nbs/36_sweeps.ipynb #f6000003
-import json, re, subprocess, sys
+import importlib.resources, json, re, subprocess, sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -101,15 +101,20 @@ def _ended_well(executed, parameters): # bool
     except (OSError, ValueError, KeyError): return False # not there, or killed while it was written
     return bool(about['end_time']) and not about['exception'] and about['parameters'] == parameters
 
-def _changed(start, since): # bool, was anything that is lent written after this time?
-    return any(o.stat().st_mtime > since for part in LENT for o in (Path(start)/part).rglob('*') if o.is_file())
+def _sources(sweep, values): # files that a run's result depends on, besides what is lent: the notebook, the package, the spheroids
+    data = {**sweep.given, **values}.get('data')
+    return [sweep.notebook, *Path(str(importlib.resources.files('apoptosis_nb'))).glob('*.py'), *([Path(data)/'index.csv'] if data else [])]
+
+def _changed(sweep, values, since): # bool, was any of it written after this time?
+    lent = [o for part in LENT for o in (sweep.start/part).rglob('*')] if sweep.start else []
+    return any(o.stat().st_mtime > since for o in (*lent, *_sources(sweep, values)) if o.is_file())
 
 def _run(sweep, values): # str, what went wrong; '' where nothing did
     import yaml
     folder = sweep.out.resolve()/run_name(values)
     executed, parameters = folder/'notebooks'/sweep.notebook.name, {**sweep.given, **values, 'results': str(folder)}
     moved = sweep.start and borrow(sweep.start, folder) # another start, another result
-    if _ended_well(executed, parameters) and not moved and not (sweep.start and _changed(sweep.start, executed.stat().st_mtime)): return ''
+    if _ended_well(executed, parameters) and not moved and not _changed(sweep, values, executed.stat().st_mtime): return ''
     for o in (folder/'tables').rglob('*.csv'):
         if not o.is_symlink(): o.unlink() # of other parameters, which are not to stand under these if the run fails
     if sweep.start: borrow(sweep.start, folder)

@@ -163,13 +163,14 @@ def assert_apart(
 def richest_parts(
     tiles, # TileSet
     side_px, # of the parts; in steps of a quarter of it they are looked at
+    masks=None, # (N, h, w), by which they are chosen; the tiles' own unless given
 ): # TileSet
     "Of each tile the part with the most apoptotic pixels; its corner where there are none"
     check_window(tiles.images.shape[1:], side_px)
     starts = [range(0, o - side_px + 1, max(1, side_px//4)) for o in tiles.images.shape[1:]]
     corners = np.array([(y, x) for y in starts[0] for x in starts[1]])
     parts = [np.s_[y:y + side_px, x:x + side_px] for y, x in corners]
-    best = np.argmax([(tiles.masks[:, y, x] == 2).sum((1, 2)) for y, x in parts], axis=0)
+    best = np.argmax([((tiles.masks if masks is None else masks)[:, y, x] == 2).sum((1, 2)) for y, x in parts], axis=0)
     return TileSet(*(np.stack([o[parts[i]] for o, i in zip(both, best)]) for both in (tiles.images, tiles.masks)), tiles.spheroid)
 
 def join_tiles(

@@ -20,7 +20,7 @@ from scipy import ndimage as ndi
 from skimage.transform import resize
 
 from .core import InputError
-from .networks import be_deterministic, cosine_drop, folded, load_network, save_network, sigmoidal_drop, train_network, worth_compiling
+from .networks import be_deterministic, cosine_drop, folded, load_network, save_network, sigmoidal_drop, train_network, with_policy, worth_compiling
 from .tiles import TileBatches, assert_apart, stretch
 from .windows import turn
 
@@ -225,13 +225,15 @@ def train_unet(
     checks = TileBatches(validation.images, validation.masks, batch_size)
     given = isinstance(model, keras.Model)
     policy = keras.config.dtype_policy()
-    if mixed: keras.config.set_dtype_policy('mixed_float16' if worth_compiling() else 'mixed_bfloat16')
-    try: model = compile_unet(model if given else build_unet(**model or {}), LOSSES[loss](weights))
+    wanted = 'float32' if not mixed else 'mixed_float16' if worth_compiling() else 'mixed_bfloat16'
+    keras.config.set_dtype_policy(wanted)
+    try: model = compile_unet(with_policy(model, wanted) if given else build_unet(**model or {}), LOSSES[loss](weights)) # with float16 Keras scales the loss
     finally: keras.config.set_dtype_policy(policy)
     layout = zlib.crc32(json.dumps(model.get_config(), sort_keys=True, default=str).encode())
     first = [zlib.crc32(o) for o in model.get_weights()] if given else 'random'
     rates = learning_rates(epochs, start, end, drop, restart_every)
-    parameters = dict(loss=loss, weights=weights, epochs=epochs, seed=seed, rates=zlib.crc32(np.asarray(rates, np.float64)), mixed=mixed, layers=layout, start_weights=first,
+    options = zlib.crc32(json.dumps(LOSSES[loss](weights).get_config(), sort_keys=True, default=str).encode())
+    parameters = dict(loss=loss, loss_options=options, weights=weights, epochs=epochs, seed=seed, rates=zlib.crc32(np.asarray(rates, np.float64)), mixed=mixed, layers=layout, start_weights=first,
                       training=batches.describe(), validation=checks.describe())
     about = dict(metadata, loss=loss, seed=seed)
     folder, best = Path(folder), {}
@@ -242,10 +244,10 @@ def train_unet(
             if name not in best and path.is_file() and row['epoch'] > 1: best[name] = load_network(path, 'segmenter')[1]['iou']
             if iou > best.get(name, -1):
                 best[name] = iou
-                Segmenter(model, **about, epoch=row['epoch'], iou=iou).save(path)
+                Segmenter(with_policy(model, 'float32'), **about, epoch=row['epoch'], iou=iou).save(path)
 
     history = train_network(model, batches, checks, folder, rates, parameters, best_mean_iou, average=average, checkpoint_every=checkpoint_every, quiet=quiet, anew=anew, on_epoch=keep)
-    Segmenter(model, **about).save(folder/'best.keras')
+    Segmenter(with_policy(model, 'float32'), **about).save(folder/'best.keras')
     return history
 
 # %% ../nbs/16_unet.ipynb #8b3dbf13

@@ -77,7 +77,7 @@ def scan_slices(
     slices, # pd.DataFrame, rows of the index
     classifier, # Classifier
     stride_px=None, # half a window unless given
-    second_look=False, # look at what the scan finds again, see `scanning.find_candidates`
+    second_look=False, # look at what the scan finds again, see `scanning.find_candidates`; then thresholds from CANDIDATE on are those of `scanning.detect`, which with a lower one looks at more places
     dense=False, # as for `scanning.scan`
 ): # dict slice -> (windows of the scan, or with a second look the candidates: pd.DataFrame, seconds)
     "Scan slices whole; the seconds are those of pre-processing and scanning, not of reading"
@@ -205,8 +205,8 @@ def best_threshold(
     within=.01, # F1 below the best one's that still counts as the same plateau
 ): # float
     "The middle of the best plateau of the curve"
-    good = np.flatnonzero(curve.f1 >= curve.f1.max() - within)
-    best = int(curve.f1.to_numpy().argmax())
+    f1 = curve.f1.fillna(0).to_numpy()
+    good, best = np.flatnonzero(f1 >= f1.max() - within), int(f1.argmax())
     run = [o for o in np.split(good, np.flatnonzero(np.diff(good) > 1) + 1) if best in o][0]
     return float(curve.threshold.iloc[run[len(run)//2]])
 
@@ -231,7 +231,9 @@ def hard_windows(
     missed = true[match_events(places(sure), true, limit)[2]]
     centres, labels = np.concatenate([false, missed]).repeat(copies, 0), np.repeat([0, 1], [len(false), len(missed)]).repeat(copies)
     centres = np.clip(np.rint(centres + random.uniform(-shift_px, shift_px, centres.shape)), half, np.array(image.shape) - classifier.window_px + half)
-    return cut(preprocess(image), centres, classifier.window_px).astype(np.float16), labels
+    apart = classifier.window_px//2 + classifier.window_px//4 # an event's fragments spread that far
+    clear = (labels == 1) | (cdist(centres, true, 'chebyshev') > apart).all(1)
+    return cut(preprocess(image), centres[clear], classifier.window_px).astype(np.float16), labels[clear]
 
 # %% ../nbs/24_whole_images.ipynb #b24c0a14
 def follow_events(

@@ -171,6 +171,12 @@ def test_weights_that_are_none(tmp_path):
     for name in ('text.keras', 'missing.keras'):
         done = CliRunner().invoke(app, ['analyze', 'a.tif', '--weights', str(tmp_path / name), '--out', str(tmp_path / 'out')])
         assert done.exit_code == 1 and name in done.output and 'Traceback' not in done.output
+    path = segmenter(tmp_path)
+    data = bytearray(path.read_bytes())
+    data[len(data)//2:len(data)//2 + 50] = bytes(50)
+    path.write_bytes(data)
+    done = CliRunner().invoke(app, ['analyze', str(tmp_path / 'text.keras'), '--weights', str(path), '--out', str(tmp_path / 'out')])
+    assert done.exit_code == 1 and 'tiny.keras' in done.output and 'damaged' in done.output
 
 def segmenter(tmp_path):
     "An untrained UNet: what it says does not matter, where it is written does"

@@ -110,7 +110,7 @@ def test_what_comes_first_is_said(monkeypatch, tmp_path, capsys):
     assert not capsys.readouterr().out
     monkeypatch.setitem(sys.modules, 'google.colab', types.SimpleNamespace())
     results_folder(tmp_path / 'quick')
-    assert "run_study('70_train')" in capsys.readouterr().out
+    assert "run_study('60_windows')" in capsys.readouterr().out
     (tmp_path / 'quick/tables/splits.csv').write_text('slice\n')
     results_folder(tmp_path / 'quick')
     assert not capsys.readouterr().out

@@ -4,8 +4,10 @@ import numpy as np, pandas as pd, pytest
 from apoptosis_nb.analysis import analyze
 from apoptosis_nb.core import InputError, write_json, write_table
 from apoptosis_nb.counting import count_mask
-from apoptosis_nb.fine_tuning import compare_networks, corrected_planes, fine_tune, save_tuned, simulated_planes, split_marked, verdict
+from apoptosis_nb.fine_tuning import compare_networks, corrected_planes, fine_tune, real_tiles, save_tuned, simulated_planes, split_marked, verdict
 from apoptosis_nb.images import file_stems, write_stack
+from apoptosis_nb.mitocheck import read_registry
+from apoptosis_nb.model_cards import model_card
 from apoptosis_nb.review import Review
 from apoptosis_nb.unet import Segmenter, build_unet, load_segmenter
 
@@ -56,7 +58,10 @@ def test_the_mask_after_the_review(tmp_path):
     assert (plane.classes[far] == expected[far]).all() or np.abs((plane.classes != expected)[far]).sum() <= 30 # the rim of the added one
     assert (plane.classes[disc(95, 150)] == 2).mean() > .95
     assert len(plane.points('event')) == 2 and len(plane.points('nucleus')) == 3 and '1 event(s)' in notes[0]
-    assert (corrected_planes(review.folder, tmp_path / 'images', rejected=0)[0][0].classes == plane.classes).all() # no event was rejected
+    review.decide(('a.tif', 1, 'event', 2), 'reject')
+    intact, background = (corrected_planes(review.folder, tmp_path / 'images', rejected=o)[0][0].classes for o in (1, 0))
+    rejected = disc(*review.tables.events.iloc[1][['y_px', 'x_px']].astype(float))
+    assert (intact[rejected] == 1).all() and (background[rejected] == 0).all() and (intact == background)[~rejected].all()
 
 def test_images_of_a_spheroid_stay_together(tmp_path):
     names = [f'd1_0Gy_{s}_z{z}.tif' for s in 'abc' for z in (1, 2)]
@@ -67,6 +72,16 @@ def test_images_of_a_spheroid_stay_together(tmp_path):
     table = tmp_path / 'groups.csv'
     table.write_text('image,condition,spheroid\n' + '\n'.join(f'{o},0Gy,{o[7]}' for o in names))
     assert {o.unit for o in corrected_planes(review.folder, tmp_path / 'images', table)[0]} == {'0Gy a', '0Gy b', '0Gy c'}
+    table.write_text('image,condition,spheroid\nd1_ctrl_x_z1.tif,ctrl,x\n' + '\n'.join(f'{o},0Gy,{o[7]}' for o in names)) # a condition of which nothing was reviewed
+    assert {o.unit for o in corrected_planes(review.folder, tmp_path / 'images', table)[0]} == {'0Gy a', '0Gy b', '0Gy c'}
+
+def test_what_was_fetched_in_part_is_not_used(tmp_path, monkeypatch):
+    "a fetch that was stopped leaves a folder, of whose few files the splits would be others"
+    monkeypatch.delenv('APOPTOSIS_NB_DATA', raising=False)
+    monkeypatch.setenv('APOPTOSIS_NB_CACHE', str(tmp_path))
+    for name in ('dsb2018/images', 'mitocheck/Apoptosis'): (tmp_path / name).mkdir(parents=True)
+    (tmp_path / 'mitocheck/Apoptosis' / next(o for o in read_registry() if o.startswith('Apoptosis/')).split('/')[1]).write_bytes(b'x')
+    assert real_tiles(4, 64) == dict(training=[], validation=[])
 
 def test_what_cannot_be_learned_from(tmp_path):
     found = analysed(tmp_path, ['a.tif', 'b.tif'], labels=False)
@@ -91,7 +106,8 @@ def test_a_network_of_ones_own(tmp_path):
     with pytest.raises(InputError, match='.keras'): save_tuned(tuned, tmp_path / 'mine.h5', table)
     again = load_segmenter(save_tuned(tuned, tmp_path / 'mine.keras', table))
     assert again.second_look and again.power == .6 and again.about['counting']['nucleus_um2'] == 15
-    about = again.about['fine_tuned']
+    about, card = again.about['fine_tuned'], model_card(tmp_path / 'mine.keras')
+    assert '3 corrections in 1 planes of 1 images' in card and '| your images | after | 2 |' in card and 'Not measured: no results' not in card
     assert (about['base'], about['n_corrections'], about['n_planes'], about['n_tiles'], about['n_tiles_before']) == ('base.keras', 3, 1, 2, 2) and len(again.about['tested']) == 6
     analyze([tmp_path / 'images'], tmp_path / 'again', weights=tmp_path / 'mine.keras', pictures=False, quiet=True)
     assert pd.read_csv(tmp_path / 'again/images.csv').error.isna().all()

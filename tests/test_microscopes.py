@@ -268,3 +268,10 @@ def test_ome_images_of_their_own_sizes(tmp_path):
         stack = read_stack(tmp_path / 'a.ome.tif', f'green {i}', series=i)
         assert stack.pixel_size_um == um and (stack.pixels == noise(i, 2)[1:]).all()
         with pytest.raises(InputError, match=f'green {1 - i}'): read_stack(tmp_path / 'a.ome.tif', f'green {1 - i}', series=i)
+
+def test_images_of_one_name(make):
+    "as two acquisitions may have that were called alike: none is lost"
+    arrays = [noise(i, 1, 1, 2) for i in range(3)]
+    path = make(arrays, ('Series001', 'Series001', 'Series002'))
+    assert [o.name for o in list_series(path)] == ['Series001 (1)', 'Series001 (2)', 'Series002']
+    for i in range(3): assert (read_stack(path, 0, series=i).pixels[0] == arrays[i][0, 0, 0]).all()

@@ -130,7 +130,7 @@ def test_rois_of_one_plane_say_nothing_of_others(tmp_path):
     pytest.importorskip('roifile')
     found, planes = analysis(tmp_path, depth=2)
     write_rois(tmp_path / 'a.zip', planes[:1], UM)
-    assert set(corrections_from_rois(Review(found), tmp_path / 'a.zip', 'a.tif').z) <= {1}
+    assert set(corrections_from_rois(Review(found), tmp_path / 'a.zip', 'a.tif').z) == {1}
 
 @pytest.mark.parametrize('change', [dict(geometry=dict(type='Polygon', coordinates=[])), dict(geometry=dict(type='Polygon', coordinates=[[[1, 'x']]]))])
 def test_a_broken_object(tmp_path, change):
@@ -277,3 +277,9 @@ def test_a_comparison_of_earlier_corrections_goes(tmp_path):
     record = json.loads((found / 'corrected/run.json').read_text())
     assert not (found / 'corrected/conditions.csv').exists() and 'compare again' in record['notes'][0] and 'files' not in record
     compare(found / 'corrected', pattern='{sample}_{condition}_{spheroid}.tif', control='ctrl')
+
+@pytest.mark.parametrize('place', [(-30, 20), (20, -1), (120, 20), (20, 200)])
+def test_what_lies_outside_is_not_taken(tmp_path, place):
+    review = Review(analysis(tmp_path)[0])
+    with pytest.raises(InputError, match='is no place'): review.add('a.tif', 1, *place)
+    assert not len(read_corrections(review.path))

@@ -98,3 +98,11 @@ def test_distant_events_are_found_one_by_one(stride_px):
         events = group_windows(table)[['y_px', 'x_px']].to_numpy()
         found, n_events, right = found + len(events), n_events + len(truth), right + len(match_events(events, truth, 30)[0])
     assert right / n_events > .97 and right / found > .97
+
+def test_only_a_better_event_that_stays_takes_a_worse_ones_place(monkeypatch):
+    "three places in a row, each nearer than a quarter of a window to the next: the middle one goes, the last stays"
+    import apoptosis_nb.scanning as scanning
+    events = pd.DataFrame(dict(y_px=100., x_px=[100., 115., 130.], score=0., n_windows=1))
+    monkeypatch.setattr(scanning, '_ask', lambda crops, classifier, views: np.array([.9, .8, .7]))
+    class Window: window_px, normalisation = 64, 'range'
+    assert scanning._look_again(np.zeros((200, 240), np.float32), events, Window).x_px.tolist() == [100, 130]

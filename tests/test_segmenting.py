@@ -1,11 +1,12 @@
 "Images that are no pleasure: black, saturated, nearly empty, small, of odd size; and masks that do not fit"
-import numpy as np, pytest
+import keras, numpy as np, pytest
 
 from apoptosis_nb.core import InputError
 from apoptosis_nb.counting import count_mask
 from apoptosis_nb.instances import class_iou
-from apoptosis_nb.tiles import TileBatches
-from apoptosis_nb.unet import Segmenter, build_unet, tile_sides
+from apoptosis_nb.networks import with_policy
+from apoptosis_nb.tiles import TileBatches, TileSet
+from apoptosis_nb.unet import Segmenter, build_unet, tile_sides, train_unet
 
 @pytest.fixture(scope='module')
 def segmenter():
@@ -60,3 +61,23 @@ def test_masks_that_do_not_fit():
 @pytest.mark.parametrize('image, message', [(np.zeros((3, 4, 5)), 'plane'), (np.full((9, 9), np.nan), 'NaN'), (np.zeros((0, 4)), 'no pixels')])
 def test_what_is_no_plane_is_refused(segmenter, image, message):
     with pytest.raises(InputError, match=message): segmenter.predict(image)
+
+def test_mixed_precision(monkeypatch):
+    "a network that is given is trained in the precision that is asked for, float16 with a scaled loss, and kept in float32"
+    import apoptosis_nb.unet
+    model, shown = build_unet(2, 2), np.random.default_rng(0).random((1, 16, 16, 1)).astype('f4')
+    same = with_policy(model, 'float32')
+    half = with_policy(model, 'mixed_float16')
+    assert same is model and {o.compute_dtype for o in half.layers[1:-1]} == {'float16'} and half.layers[-1].compute_dtype == 'float32'
+    back = with_policy(half, 'float32')
+    assert (model.predict_on_batch(shown) == back.predict_on_batch(shown)).all()
+    masks = np.arange(256).reshape(1, 16, 16).repeat(2, 0) % 3
+    tiles = {name: TileSet(np.full((2, 16, 16), 99, np.uint8), masks.astype(np.uint8), np.array([name]*2)) for name in ('a', 'b')}
+    seen = []
+    class Stop(Exception): pass
+    def stop(model, *words, **how): seen.append(model.optimizer); raise Stop
+    monkeypatch.setattr(apoptosis_nb.unet, 'worth_compiling', lambda: 'auto') # as on a GPU
+    monkeypatch.setattr(apoptosis_nb.unet, 'train_network', stop)
+    for mixed in (True, False):
+        with pytest.raises(Stop): train_unet(tiles['a'], tiles['b'], 'nowhere', model, mixed=mixed)
+    assert [isinstance(o, keras.optimizers.LossScaleOptimizer) for o in seen] == [True, False] and keras.config.dtype_policy().name == 'float32'

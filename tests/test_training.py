@@ -4,7 +4,7 @@ import os, signal, subprocess, sys
 import numpy as np, pandas as pd, pytest
 
 from apoptosis_nb.classifier import build_classifier, load_classifier, train_classifier
-from apoptosis_nb.networks import learned_history
+from apoptosis_nb.networks import highest_score, learned_history, lowest_loss
 from apoptosis_nb.core import InputError
 from apoptosis_nb.windows import DynamicUnderSampling
 
@@ -61,3 +61,8 @@ def test_a_finished_training_is_not_repeated(uninterrupted):
     assert (folder/'state.npz').stat().st_mtime_ns == before
 
 if __name__ == '__main__': train(sys.argv[1], on_epoch=die)
+
+def test_a_number_that_is_none_is_not_the_best():
+    for better, name, values in ((lowest_loss, 'val_loss', (np.nan, .5, .4)), (highest_score, 'score', (np.nan, .4, .5))):
+        rows = [{name: o} for o in values]
+        assert [better(o, rows[:i]) for i, o in enumerate(rows)] == [False, True, True]
