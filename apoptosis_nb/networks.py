@@ -278,4 +278,4 @@ def load_network(
     found = metadata.pop('kind', kind)
     if found != kind: raise InputError(f'{path}: holds a {found}, where a {kind} is wanted; give another file')
     try: return keras.saving.load_model(path, compile=False), metadata
-    except Exception as e: raise InputError(f'{path}: the network in it cannot be read ({type(e).__name__}: {e}); the file is damaged, copy it again') from e
+    except (zipfile.BadZipFile, KeyError, OSError, TypeError, ValueError) as e: raise InputError(f'{path}: the network in it cannot be read ({type(e).__name__}: {e}); the file is damaged, copy it again') from e

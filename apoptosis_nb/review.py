@@ -50,8 +50,9 @@ def read_analysis(
     return tables, made['parameters']
 
 def _record(folder): # dict of run.json; empty where there is none that can be read
-    try: return json.loads((folder/'run.json').read_text(encoding='utf-8'))
+    try: record = json.loads((folder/'run.json').read_text(encoding='utf-8'))
     except (OSError, ValueError): return {}
+    return record if isinstance(record, dict) else {}
 
 # %% ../nbs/32_review.ipynb #e320000b
 KEY = ['image', 'z', 'kind', 'number'] # of an object
