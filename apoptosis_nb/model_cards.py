@@ -158,9 +158,10 @@ def _preprocessing(about):
     return f'of crops: {"; ".join(of_crops)}. Of whole images: {ways[about["normalisation"]]}'
 
 def short_number(
-    value, # float
+    value, # float; missing as NaN, or None as JSON has it
 ): # str
     "Three digits, and as many as it takes where a share is nearly 1"
+    if pd.isna(value): return '–'
     return f'{value:.0f}' if float(value).is_integer() else f'{value:.3g}' if not .9995 <= value < 1 else f'1 - {1 - value:.2g}'
 
 def describe_network(

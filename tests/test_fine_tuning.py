@@ -109,5 +109,7 @@ def test_a_network_of_ones_own(tmp_path):
     about, card = again.about['fine_tuned'], model_card(tmp_path / 'mine.keras')
     assert '3 corrections in 1 planes of 1 images' in card and '| your images | after | 2 |' in card and 'Not measured: no results' not in card
     assert (about['base'], about['n_corrections'], about['n_planes'], about['n_tiles'], about['n_tiles_before']) == ('base.keras', 3, 1, 2, 2) and len(again.about['tested']) == 6
+    save_tuned(tuned, tmp_path / 'mine.keras', table.assign(f1=np.nan), overwrite=True) # nothing was found, nothing is to be found
+    assert '| your images | after | 2 | – |' in model_card(tmp_path / 'mine.keras')
     analyze([tmp_path / 'images'], tmp_path / 'again', weights=tmp_path / 'mine.keras', pictures=False, quiet=True)
     assert pd.read_csv(tmp_path / 'again/images.csv').error.isna().all()
