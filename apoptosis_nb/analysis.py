@@ -5,11 +5,10 @@
 # %% auto #0
 __all__ = ['METHODS', 'COARSEST_UM', 'WEIGHTS', 'OVERLAY_PX', 'SUFFIXES', 'IMAGES', 'EVENTS', 'NUCLEI', 'WHOLE', 'TABLES',
            'MISSTATED', 'BESIDE_PX', 'FULL', 'QUALITY', 'usual_method', 'load_method', 'analyze_plane',
-           'overlay_figure', 'read_record', 'paths_of', 'find_images', 'check_out', 'Analysis', 'analyze',
-           'check_images']
+           'overlay_figure', 'paths_of', 'find_images', 'check_out', 'Analysis', 'analyze', 'check_images']
 
 # %% ../nbs/30_analysis.ipynb #a9000003
-import errno, json, os, tempfile, time, traceback
+import errno, os, tempfile, time, traceback
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -22,7 +21,7 @@ from tqdm.auto import tqdm
 
 from .acas import annotate
 from .classifier import load_classifier
-from .core import InputError, network_file, network_metadata, provenance, write_atomically, write_json, write_table
+from .core import InputError, network_file, network_metadata, provenance, read_record, write_atomically, write_json, write_table
 from .counting import Counted, agreed_events, count_around, count_image, count_mask, count_stacks, nucleus_options, outlined
 from .images import PIXEL_SIZE_UM, Stack, check_pixel_size, file_stems, list_images, read_stack, write_stack
 from .plots import FOUND, display, event_pages, figure, literal, mark, show_image
@@ -123,16 +122,6 @@ IMAGES = ['image', 'z', 'method', 'height_px', 'width_px', 'pixel_size_um', 'n_i
 EVENTS = ['image', 'z', 'event', 'x_px', 'y_px', 'x_um', 'y_um', 'n_fragments', 'score', 'distance_um']
 NUCLEI = ['image', 'z', 'nucleus', 'x_px', 'y_px', 'area_um2', 'distance_um']
 WHOLE = dict(images=dict.fromkeys(['z', 'height_px', 'width_px', 'n_intact', 'n_apoptotic'], 'Int64'), events=dict.fromkeys(['z', 'event', 'n_fragments'], 'Int64'), nuclei=dict.fromkeys(['z', 'nucleus'], 'Int64')) # numbers that may be missing
-
-def read_record(
-    folder, # str or Path that `analyze` wrote, or that holds something else
-): # dict; empty where nothing was analysed
-    "What run.json says of an analysis"
-    path = Path(folder)/'run.json'
-    try: record = json.loads(path.read_text(encoding='utf-8'))
-    except FileNotFoundError: return {}
-    except (OSError, ValueError) as e: raise InputError(f'{path}: cannot be read ({e}); move it away, or choose another folder') from None
-    return record if isinstance(record, dict) else {}
 
 def _folders_in(folder): # list of str: names of the folders in it that hold images
     return [o.name for o in sorted(folder.iterdir()) if o.is_dir() and not o.name.startswith('.') and _images_in(o)]

@@ -16,8 +16,8 @@ import numpy as np, pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from .analysis import IMAGES, analyze, check_out, find_images, paths_of, read_record
-from .core import InputError, provenance, read_table, rng, write_atomically, write_json, write_table
+from .analysis import IMAGES, analyze, check_out, find_images, paths_of
+from .core import InputError, provenance, read_record, read_table, rng, write_atomically, write_json, write_table
 from .images import list_images, without_time
 from .plots import figure, literal
 from .spheroids import apoptotic_ratio

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['REPOSITORY', 'MEMBER', 'InputError', 'rng', 'write_atomically', 'write_table', 'read_table', 'plain', 'write_json',
            'data_folder', 'cache_folder', 'weights_folder', 'packaged_networks', 'network_file', 'network_metadata',
-           'package_versions', 'git_commit', 'provenance']
+           'package_versions', 'git_commit', 'provenance', 'read_record']
 
 # %% ../nbs/00_core.ipynb #eb884346
 import hashlib, importlib.metadata, importlib.resources, json, math, os, platform, re, subprocess, uuid, zipfile
@@ -163,3 +163,13 @@ def provenance(
     return dict(
         time=datetime.now(timezone.utc).isoformat(timespec='seconds'), commit=git_commit(), python=platform.python_version(),
         packages=package_versions(), platform=platform.platform(), cpus=os.cpu_count(), parameters=plain(parameters))
+
+def read_record(
+    folder, # str or Path that `analysis.analyze` wrote, or that holds something else
+): # dict; empty where nothing was analysed
+    "What run.json says of an analysis"
+    path = Path(folder)/'run.json'
+    try: record = json.loads(path.read_text(encoding='utf-8'))
+    except FileNotFoundError: return {}
+    except (OSError, ValueError) as e: raise InputError(f'{path}: cannot be read ({e}); move it away, or choose another folder') from None
+    return record if isinstance(record, dict) else {}

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np, pandas as pd
 from PIL import Image
 
-from .core import InputError, plain, provenance, read_table, write_json, write_table
+from .core import InputError, plain, provenance, read_record, read_table, write_json, write_table
 from .counting import count_stacks
 from .evaluation import EVENT_UM, match_events, score_events, score_together, scores
 from .images import file_and_series, file_stems, read_stack
@@ -46,13 +46,8 @@ def read_analysis(
     "What an analysis found, and how"
     folder, columns = Path(folder), dict(images=['image', 'z', 'height_px', 'width_px', 'n_intact', 'n_apoptotic', 'pixel_size_um', 'error'], events=['image', 'z', 'event', 'x_px', 'y_px', 'score'], nuclei=['image', 'z', 'nucleus', 'x_px', 'y_px'])
     tables = Tables(**{name: _whole(read_table(folder/f'{name}.csv', o).astype(dict(image=str))) for name, o in columns.items()})
-    if 'parameters' not in (made := _record(folder)): raise InputError(f'{folder/"run.json"}: is missing or not a record of an analysis; give a folder that analyze wrote')
+    if 'parameters' not in (made := read_record(folder)): raise InputError(f'{folder/"run.json"}: is missing or not a record of an analysis; give a folder that analyze wrote')
     return tables, made['parameters']
-
-def _record(folder): # dict of run.json; empty where there is none that can be read
-    try: record = json.loads((folder/'run.json').read_text(encoding='utf-8'))
-    except (OSError, ValueError): return {}
-    return record if isinstance(record, dict) else {}
 
 # %% ../nbs/32_review.ipynb #e320000b
 KEY = ['image', 'z', 'kind', 'number'] # of an object
@@ -175,7 +170,7 @@ class Review:
         self.corrections = read_corrections(self.path)
         try: current_objects(self.tables, self.corrections)
         except InputError as e: raise InputError(f'{self.folder}: {e}') from None # of another analysis
-        self.stems = file_stems(self.tables.images.image) | _record(self.folder).get('stems', {}) # those of broken files are taken too
+        self.stems = file_stems(self.tables.images.image) | read_record(self.folder).get('stems', {}) # those of broken files are taken too
         usable = self.tables.images[self.tables.images.error.isna()]
         self.planes = list(zip(usable.image, usable.z.astype(int)))
         self.pixel_size_um = dict(zip(self.planes, usable.pixel_size_um.astype(float)))
@@ -290,7 +285,7 @@ class Review:
     def save(self): # Tables
         "Write the corrected tables beside the originals, with the record of both"
         corrected, folder = self.corrected, self.folder/'corrected'
-        earlier, tables = _record(folder), [folder/f'{o}.csv' for o in ('images', 'events')]
+        earlier, tables = read_record(folder), [folder/f'{o}.csv' for o in ('images', 'events')]
         before = [o.read_bytes() if o.exists() else b'' for o in tables]
         for name in ('images', 'events', 'nuclei'): write_table(getattr(corrected, name), folder/f'{name}.csv')
         if (self.folder/'stacks.csv').exists():
